@@ -1,0 +1,8 @@
+// Package netserve runs a handler on every connection of a listener. It keeps,
+// once for all modules, the life-cycle contract of their Listen methods: two
+// stop signals, a back-off when accepting fails, and a recover for each
+// connection.
+//
+// It also has the server side of TLS as the modules use it: connections that
+// know which certificate they have shown.
+package netserve
