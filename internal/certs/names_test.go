@@ -1,0 +1,105 @@
+package certs
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPunycode has samples of RFC 3492, section 7.1, with names that are in
+// use.
+func TestPunycode(t *testing.T) {
+	for u, want := range map[string]string{
+		"ليهمابتكلموشعربي؟":            "egbpdaj6bu4bxfgehfvwxn",
+		"他们为什么不说中文":                    "ihqwcrb4cv8a8dqg056pqjye",
+		"Pročprostěnemluvíčesky":       "Proprostnemluvesky-uyb24dma41a",
+		"почемужеонинеговорятпорусски": "b1abfaaepdrnnbgefbadotcwatmq2g4l",
+		"3年b組金八先生":                     "3b-ww4c5e180e575a65lsy2b",
+		"bücher":                       "bcher-kva",
+		"münchen":                      "mnchen-3ya",
+		"😀":                            "e28h",
+		"ü":                            "tda",
+	} {
+		if got := punycode(u); got != want {
+			t.Errorf("punycode(%q) = %q, want %q", u, got, want)
+		}
+	}
+}
+
+func TestASCIIName(t *testing.T) {
+	for name, want := range map[string]string{
+		"":                       "",
+		"Example.ORG":            "example.org",
+		"example.org.":           "example.org",
+		"BÜCHER.example.org":     "xn--bcher-kva.example.org",
+		"bücher.münchen.example": "xn--bcher-kva.xn--mnchen-3ya.example",
+		"xn--bcher-kva.example":  "xn--bcher-kva.example",
+		"*.Example.org":          "*.example.org",
+		"127.0.0.1":              "127.0.0.1",
+		"0:0:0:0:0:0:0:1":        "::1",
+		"::ffff:192.0.2.1":       "192.0.2.1",
+		"\xff.example":           "\xff.example",
+		strings.Repeat("ü", 600): strings.Repeat("ü", 600),
+	} {
+		if got := asciiName(name); got != want {
+			t.Errorf("asciiName(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestWildcardOf(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.example.org":   "*.example.org",
+		"a.b.example.org": "*.b.example.org",
+		"example":         "",
+		".example":        "",
+		"example.":        "",
+		"":                "",
+	} {
+		if got := wildcardOf(name); got != want {
+			t.Errorf("wildcardOf(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	tests := []struct {
+		name string
+		cert x509.Certificate
+		want []string
+	}{
+		{"alternative names", x509.Certificate{DNSNames: []string{"b.example", "A.example", "b.example"}}, []string{"a.example", "b.example"}},
+		{"address", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1), net.IPv6loopback}}, []string{"192.0.2.1", "::1"}},
+		{"common name", x509.Certificate{Subject: pkix.Name{CommonName: "Example.org"}}, []string{"example.org"}},
+		{"common name beside others", x509.Certificate{Subject: pkix.Name{CommonName: "example.net"}, DNSNames: []string{"example.org"}}, []string{"example.org"}},
+		{"common name that is none", x509.Certificate{Subject: pkix.Name{CommonName: "My Server"}}, nil},
+		{"nothing", x509.Certificate{DNSNames: []string{"."}}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := names(&tt.cert); !slices.Equal(got, tt.want) {
+				t.Errorf("names() = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// FuzzASCIIName looks for panics, for names that change when they are converted
+// again, and for two names that become one.
+func FuzzASCIIName(f *testing.F) {
+	f.Add("bücher.example", "BÜCHER.example")
+	f.Add("例え.テスト", "a.b")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		x := asciiName(a)
+		if isASCII(x) && asciiName(x) != x && !strings.HasSuffix(x, ".") {
+			t.Errorf("asciiName(%q) = %q, which becomes %q", a, x, asciiName(x))
+		}
+		fold := func(s string) string { return strings.ToLower(strings.TrimSuffix(s, ".")) }
+		if x == asciiName(b) && fold(a) != fold(b) && !strings.Contains(a+b, "--") && net.ParseIP(x) == nil {
+			t.Errorf("%q and %q both become %q", a, b, x)
+		}
+	})
+}

@@ -1,0 +1,290 @@
+package conf
+
+import (
+	"crypto/tls"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/tidewaiter/tidewaiter/internal/certs"
+)
+
+// Entry is a map of options to decode: an element of listen or of modules.
+type Entry struct {
+	// Node is the map; nil: nothing is written.
+	Node *Node
+	// Owner says whose options they are, for messages: ejabberd_c2s.
+	Owner string
+	// Known are options of the map that the caller reads.
+	Known []string
+	// Datagram says that the socket is one, so that there is no TLS.
+	Datagram bool
+	// Instead are values to take in place of those of top-level keys.
+	Instead map[string]*Node
+}
+
+// Options are decoded options.
+type Options struct {
+	// Value has the type of the schema.
+	Value any
+	// TLS is set with tls: true, and the TLS field of Value then is not.
+	TLS *tls.Config
+	// Spec is a text that is equal for equal options. It covers what they took
+	// from the top level. Certificates of certfiles do not count, as they
+	// change in place; that there are none counts.
+	Spec string
+}
+
+// Decode fills the options of an entry. A TLS field is set whenever there is a
+// certificate and no tls: true, for STARTTLS. Problems are reported to d; the
+// options then are of no use.
+func (d *Document) Decode(s Schema, e Entry) Options {
+	v := s.def()
+	x := &filler{Document: d, entry: e}
+	x.fill(v, &s)
+	return Options{Value: v.Interface(), TLS: x.tls, Spec: strings.Join(x.spec, "\n")}
+}
+
+// Check decodes the top-level keys that a schema reads, so that their mistakes
+// are found even if no entry makes use of them.
+func (d *Document) Check(s Schema) {
+	v := s.def()
+	x := &filler{Document: d}
+	for _, f := range s.fields {
+		switch {
+		case f.elem == tlsType:
+			x.tlsOptions(f)
+		case f.top:
+			x.topField(v.Field(f.index), f)
+		case f.global:
+			if n := d.Top(f.Name); n != nil {
+				d.value(f, f.elem, n)
+			}
+		}
+	}
+}
+
+// Section decodes a struct whose fields are all top-level keys.
+func (d *Document) Section(s Schema) any {
+	v := s.def()
+	x := &filler{Document: d}
+	for _, f := range s.fields {
+		switch {
+		case f.rule:
+			v.Field(f.index).Set(reflect.ValueOf(d.tables.Shapers.Rule(f.Name)))
+		case f.elem == tlsType:
+			x.tlsField(v.Field(f.index), f)
+		default:
+			x.topField(v.Field(f.index), f)
+		}
+	}
+	return v.Interface()
+}
+
+// filler fills the struct of one entry.
+type filler struct {
+	*Document
+	entry Entry
+	spec  []string // a line for each option that differs from its default
+	tls   *tls.Config
+}
+
+func (x *filler) fill(v reflect.Value, s *Schema) {
+	n := x.entry.Node
+	for _, f := range s.fields {
+		field := v.Field(f.index)
+		switch {
+		case f.rule:
+			field.Set(reflect.ValueOf(x.tables.Shapers.Rule(f.Name)))
+		case f.elem == tlsType:
+			x.tlsField(field, f)
+		case f.top:
+			x.topField(field, f)
+		default:
+			own := n.Get(f.Name)
+			if own != nil && f.warning != "" {
+				x.Warnf(own, "deprecated: %s", f.warning)
+			}
+			if own == nil && f.global {
+				own = x.Top(f.Name)
+			}
+			x.set(field, f, own)
+		}
+	}
+	if n != nil {
+		x.unknown(n, s)
+	}
+}
+
+// set decodes n, if there is one, into a field.
+func (x *filler) set(field reflect.Value, f *Field, n *Node) {
+	if n == nil {
+		return
+	}
+	v, spec, ok := x.value(f, f.elem, n)
+	if !ok || equal(v, field) {
+		return
+	}
+	field.Set(v)
+	x.note(f.Name, spec)
+}
+
+// equal reports whether two values are the same, as far as they are data.
+func equal(a, b reflect.Value) bool {
+	return reflect.DeepEqual(a.Interface(), b.Interface())
+}
+
+// note adds a line to the spec.
+func (x *filler) note(name, spec string) { x.spec = append(x.spec, name+"="+spec) }
+
+// topField fills a field from the top-level key of its name, and from
+// host_config if it has values for virtual hosts.
+func (x *filler) topField(field reflect.Value, f *Field) {
+	n := x.Top(f.Name)
+	if n != nil && f.warning != "" {
+		x.Warnf(n, "deprecated: %s", f.warning)
+	}
+	if own := x.entry.Instead[f.Name]; own != nil {
+		millis := *f
+		millis.millis = true
+		f, n = &millis, own
+	}
+	if !f.perHost {
+		x.set(field, f, n)
+		return
+	}
+	x.set(field.Field(0), f, n)
+	hosts := reflect.MakeMap(reflect.MapOf(reflect.TypeFor[string](), f.elem))
+	for _, h := range x.Hosts {
+		n := x.host(h, f.Name)
+		if n == nil {
+			continue
+		}
+		if v, spec, ok := x.value(f, f.elem, n); ok {
+			hosts.SetMapIndex(reflect.ValueOf(h), v)
+			x.note(f.Name+"@"+h, spec)
+		}
+	}
+	if hosts.Len() > 0 {
+		field.Field(1).Set(hosts)
+	}
+}
+
+// unknown reports the keys of an entry that are no options.
+func (x *filler) unknown(n *Node, s *Schema) {
+	names := slices.Clone(x.entry.Known)
+	var top []string
+	for _, f := range s.fields {
+		switch {
+		case f.elem == tlsType:
+			names = append(names, f.Keys...)
+		case f.top:
+			top = append(top, f.Name)
+		case !f.rule:
+			names = append(names, f.Name)
+		}
+	}
+	for _, pair := range n.Map {
+		name := pair.Key.Text
+		switch {
+		case slices.Contains(names, name):
+		case slices.Contains(top, name):
+			x.Errorf(pair.Key, "is an option of the top level and not of %s", x.entry.Owner)
+		default:
+			x.Errorf(pair.Key, "unknown option of %s", x.entry.Owner).meant(name, names)
+		}
+	}
+}
+
+// structure decodes a map into a struct that is the value of an option.
+func (d *Document) structure(v reflect.Value, s *Schema, n *Node) (spec string, ok bool) {
+	if n.Kind != Map && !n.empty() {
+		d.Errorf(n, "want a map, got %s", n.What())
+		return "", false
+	}
+	before := len(d.errors)
+	x := &filler{Document: d, entry: Entry{Node: n, Owner: "this map"}}
+	x.fill(v, s)
+	return "{" + strings.Join(x.spec, ",") + "}", len(d.errors) == before
+}
+
+// tlsField builds the *tls.Config of a field, or that of the listener with
+// tls: true.
+func (x *filler) tlsField(field reflect.Value, f *Field) {
+	o := x.tlsOptions(f)
+	switch {
+	case x.entry.Datagram:
+		return
+	case x.loaded.Len() == 0 && o.spec.CertFile == "":
+		x.note(f.Name, "no certificate")
+		x.noCertificate(o, f)
+		return
+	}
+	config, problems := o.spec.Build(x.tables.Certs)
+	for _, p := range problems {
+		x.tlsProblem(o, p)
+	}
+	x.note(f.Name, o.spec.String())
+	if o.on {
+		x.note("tls", "true")
+		x.tls = config
+		return
+	}
+	field.Set(reflect.ValueOf(config))
+}
+
+// noCertificate reports what an entry cannot do without a certificate, unless
+// the cause is reported already.
+func (x *filler) noCertificate(o *tlsOptions, f *Field) {
+	if x.certsFailed {
+		return
+	}
+	remedy := "set certfiles at the top level"
+	if slices.Contains(f.Keys, "certfile") && f.prefix == "" {
+		remedy = "set certfile, or certfiles at the top level"
+	}
+	if o.on {
+		x.Errorf(x.entry.Node.Get("tls"), "there is no certificate; %s", remedy)
+		return
+	}
+	for _, key := range []string{"starttls_required", "starttls"} {
+		n := x.entry.Node.Get(key)
+		if n == nil || n.Text != "true" {
+			continue
+		}
+		if key == "starttls" {
+			x.Warnf(n, "there is no certificate, so STARTTLS is not offered; %s", remedy)
+		} else {
+			x.Errorf(n, "there is no certificate, so nobody could log in; %s", remedy)
+		}
+		return
+	}
+}
+
+// tlsProblem reports what is wrong with a TLS option where it is written.
+func (x *filler) tlsProblem(o *tlsOptions, p *certs.Problem) {
+	n := o.where[p.Host][p.Key]
+	if n == nil {
+		n = o.where[""][p.Key]
+	}
+	if n == nil {
+		n = x.entry.Node
+	}
+	if n == nil {
+		n = x.top
+	}
+	x.certProblem(n, p)
+}
+
+// certProblem reports a problem of TLS options about n, or about the element of
+// n that it names.
+func (d *Document) certProblem(n *Node, p *certs.Problem) {
+	if n.Kind == List && p.Index >= 0 && p.Index < len(n.List) {
+		n = n.List[p.Index]
+	}
+	if p.Warning {
+		d.Warnf(n, "%v", p).because(p)
+		return
+	}
+	d.Errorf(n, "%v", p).because(p)
+}

@@ -1,0 +1,76 @@
+package conf
+
+// Module decodes the entry name of modules, and what host_config makes of it.
+// hosts has the virtual hosts with an entry of their own.
+func (d *Document) Module(name string, s Schema) (listed bool, value any, hosts map[string]any) {
+	n := d.Top("modules").Get(name)
+	value = d.Decode(s, Entry{Node: d.options(n), Owner: name}).Value
+	hosts = make(map[string]any)
+	for _, h := range d.Hosts {
+		own := d.host(h, "modules").Get(name)
+		if own != nil {
+			hosts[h] = d.Decode(s, Entry{Node: d.options(own), Owner: name}).Value
+		}
+	}
+	return n != nil, value, hosts
+}
+
+// Listed reports whether modules has an entry, for the server or for one of
+// its virtual hosts.
+func (d *Document) Listed(name string) bool {
+	if d.Top("modules").Get(name) != nil {
+		return true
+	}
+	for _, h := range d.Hosts {
+		if d.host(h, "modules").Get(name) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// options sees that the options of a module are a map. Nothing and [] stand
+// for an empty one.
+func (d *Document) options(n *Node) *Node {
+	switch {
+	case n == nil || n.Kind == Map:
+		return n
+	case !n.empty():
+		d.Errorf(n, "want a map of options, got %s", n.What())
+	}
+	return &Node{Kind: Map, File: n.File, Line: n.Line, Column: n.Column, parent: n.parent, key: n.key}
+}
+
+// CheckModules reports entries of modules that the program does not have.
+func (d *Document) CheckModules(own []string) {
+	d.checkModules(d.Top("modules"), own)
+	for _, h := range d.Hosts {
+		d.checkModules(d.host(h, "modules"), own)
+	}
+}
+
+func (d *Document) checkModules(n *Node, own []string) {
+	if n == nil || n.empty() {
+		return
+	}
+	if n.Kind != Map {
+		d.Errorf(n, "want a map of modules, got %s", n.What())
+		return
+	}
+	names := make(map[string]bool, len(own))
+	for _, name := range own {
+		names[name] = true
+	}
+	for _, pair := range n.Map {
+		name := pair.Key.Text
+		switch {
+		case names[name]:
+		case KnownModule(name):
+			d.Warnf(pair.Key, "known to ejabberd, has no effect here")
+		case name == "mod_echo" || name == "mod_http_bind" || name == "mod_irc":
+			d.Warnf(pair.Key, "has no effect any more")
+		default:
+			d.Errorf(pair.Key, "unknown module").meant(name, append(own, knownModules()...))
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package conf
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/tidewaiter/tidewaiter/internal/certs"
+)
+
+// tlsOptions are the options behind one *tls.Config.
+type tlsOptions struct {
+	on    bool // tls: true
+	spec  certs.Spec
+	where map[string]map[string]*Node // where the options stand, by host and key
+}
+
+// readCertificates loads the files of certfiles.
+func (d *Document) readCertificates() {
+	var patterns []string
+	var nodes []*Node
+	add := func(n *Node) {
+		for _, item := range d.Items(n) {
+			if s, ok := d.String(item); ok {
+				patterns, nodes = append(patterns, item.abs(s)), append(nodes, item)
+			}
+		}
+	}
+	if n := d.Top("certfiles"); n != nil {
+		add(n)
+	}
+	for _, old := range []string{"domain_certfile", "c2s_certfile", "s2s_certfile"} {
+		if n := d.top.Get(old); n != nil {
+			d.used[old] = true
+			d.Warnf(n, "deprecated: use certfiles")
+			add(n)
+		}
+	}
+	set, problems := certs.Load(patterns)
+	d.loaded, d.content.certs = set, set
+	for _, p := range problems {
+		n := d.top.Get("certfiles")
+		switch {
+		case p.Index >= 0 && p.Index < len(nodes):
+			n = nodes[p.Index]
+		case n == nil:
+			n = d.top
+		}
+		d.certsFailed = d.certsFailed || !p.Warning
+		d.certProblem(n, p)
+	}
+}
+
+// tlsOptions reads the options of a TLS field: those of the entry, under those
+// of the top level that begin with the field's prefix, under those of a virtual
+// host.
+func (x *filler) tlsOptions(f *Field) *tlsOptions {
+	o := &tlsOptions{where: map[string]map[string]*Node{"": {}}}
+	o.spec.ALPN = f.alpn
+	if ca := x.Top("ca_file"); ca != nil {
+		x.tlsOption(o, &o.spec, "", "cafile", ca)
+	}
+	for _, key := range f.Keys {
+		if n := x.entry.Node.Get(key); n != nil {
+			x.tlsOption(o, &o.spec, "", key, n)
+		}
+	}
+	if f.prefix == "" {
+		return o
+	}
+	own := x.entry.Node.Get("cafile")
+	for _, key := range overridable() {
+		n := x.Top(f.prefix + "_" + key)
+		// For s2s the CA of the listener comes first, as in ejabberd.
+		if n != nil && (key != "cafile" || f.prefix != "s2s" || own == nil) {
+			x.tlsOption(o, &o.spec, "", key, n)
+		}
+	}
+	for _, h := range x.Hosts {
+		x.tlsHost(o, f, h)
+	}
+	return o
+}
+
+// overridable returns the TLS options that the top level and virtual hosts can
+// set, with the prefix c2s_ or s2s_.
+func overridable() []string {
+	return []string{"cafile", "ciphers", "dhfile", "protocol_options", "tls_compression"}
+}
+
+// tlsHost adds the TLS options of one virtual host, which are complete.
+func (x *filler) tlsHost(o *tlsOptions, f *Field, host string) {
+	spec, set := o.spec, false
+	spec.Hosts = nil
+	o.where[host] = maps.Clone(o.where[""])
+	for _, key := range overridable() {
+		if n := x.host(host, f.prefix+"_"+key); n != nil {
+			x.tlsOption(o, &spec, host, key, n)
+			set = true
+		}
+	}
+	if !set {
+		return
+	}
+	if o.spec.Hosts == nil {
+		o.spec.Hosts = make(map[string]certs.Spec)
+	}
+	o.spec.Hosts[host] = spec
+}
+
+// tlsOption decodes one option into spec.
+func (x *filler) tlsOption(o *tlsOptions, spec *certs.Spec, host, key string, n *Node) {
+	o.where[host][key] = n
+	switch key {
+	case "tls":
+		o.on, _ = x.Bool(n)
+	case "certfile":
+		spec.CertFile = x.filePath(n)
+	case "cafile":
+		spec.CAFile = x.filePath(n)
+	case "dhfile":
+		spec.DHFile = x.filePath(n)
+	case "ciphers":
+		list, _ := x.Strings(n)
+		spec.Ciphers = strings.Join(list, ":")
+	case "protocol_options":
+		spec.ProtocolOptions, _ = x.Strings(n)
+	case "tls_compression":
+		spec.Compression, _ = x.Bool(n)
+	case "tls_verify":
+		spec.VerifyClient, _ = x.Bool(n)
+	}
+}
+
+// filePath reads the path of a file, relative to the configuration file.
+func (x *filler) filePath(n *Node) string {
+	s, ok := x.String(n)
+	if !ok {
+		return ""
+	}
+	if s == "" {
+		x.Errorf(n, "want the path of a file, got an empty string")
+	}
+	return n.abs(s)
+}
