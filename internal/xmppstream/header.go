@@ -1,0 +1,65 @@
+package xmppstream
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// NewStreamID returns the id of a new stream: at least 128 random bits.
+// See RFC 6120, section 4.7.3.
+func NewStreamID() string { return rand.Text() }
+
+// parseHeader takes a stream header apart.
+func parseHeader(s *xmlstream.Start) (stanza.Header, error) {
+	switch {
+	case string(s.Name.Space) != stanza.NSStream:
+		return stanza.Header{}, &stanza.StreamError{Condition: stanza.StreamInvalidNamespace, Err: errors.New("root of the stream is in another namespace")}
+	case string(s.Name.Local) != "stream":
+		return stanza.Header{}, &stanza.StreamError{Condition: stanza.StreamBadFormat, Err: errors.New("root of the stream is not stream")}
+	}
+	h := stanza.Header{
+		From:    attr(s, "", "from"),
+		To:      attr(s, "", "to"),
+		ID:      attr(s, "", "id"),
+		Lang:    attr(s, xmlstream.NSXML, "lang"),
+		Version: attr(s, "", "version"),
+	}
+	for i := range s.Decls {
+		if d := &s.Decls[i]; len(d.Prefix) == 0 {
+			h.Namespace = string(d.URI)
+		}
+	}
+	return h, nil
+}
+
+func attr(s *xmlstream.Start, space, local string) string {
+	v, _ := s.Attr(space, local)
+	return string(v)
+}
+
+// appendHeader appends a stream header, with the XML declaration before it.
+// See RFC 6120, sections 4.7 and 11.5.
+func appendHeader(dst []byte, h stanza.Header) []byte {
+	dst = append(dst, "<?xml version='1.0'?><stream:stream"...)
+	dst = appendAttr(dst, "xmlns", h.Namespace)
+	dst = appendAttr(dst, "xmlns:stream", stanza.NSStream)
+	for _, a := range [...][2]string{
+		{"id", h.ID}, {"from", h.From}, {"to", h.To}, {"version", h.Version}, {"xml:lang", h.Lang},
+	} {
+		if a[1] != "" {
+			dst = appendAttr(dst, a[0], a[1])
+		}
+	}
+	return append(dst, '>')
+}
+
+func appendAttr(dst []byte, name, value string) []byte {
+	dst = append(dst, ' ')
+	dst = append(dst, name...)
+	dst = append(dst, "='"...)
+	dst = stanza.AppendEscaped(dst, value)
+	return append(dst, '\'')
+}

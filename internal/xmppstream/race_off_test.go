@@ -1,0 +1,5 @@
+//go:build !race
+
+package xmppstream
+
+const raceEnabled = false
