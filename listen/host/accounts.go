@@ -1,0 +1,213 @@
+package host
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/tidewaiter/tidewaiter/internal/sasl"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// Kicker ends sessions. A *Local is one.
+type Kicker interface {
+	// Kick ends the sessions of an account, but not keep, without waiting.
+	Kick(jid, keep stanza.JID, reason *stanza.StreamError) int
+}
+
+// Accounts are the users of the served domains. It checks credentials for the
+// listeners and changes them for everybody else.
+type Accounts struct {
+	store    AccountStore
+	sessions Kicker
+	work     *gate
+	madeUp   []byte // salt for users that do not exist
+	settings atomic.Pointer[accountSettings]
+}
+
+type accountSettings struct {
+	Options
+	served map[string]bool
+}
+
+// NewAccounts returns the accounts of the hosts of o. sessions hears when
+// sessions have to end and may be nil.
+func NewAccounts(o Options, store AccountStore, sessions Kicker) (*Accounts, error) {
+	n := runtime.GOMAXPROCS(0)
+	a := &Accounts{store: store, sessions: sessions, work: newGate(n, MaxWaiting), madeUp: sasl.NewSalt()}
+	return a, a.Configure(o)
+}
+
+// Configure takes new options. After an error the old ones apply.
+func (a *Accounts) Configure(o Options) error {
+	hosts, err := o.canonicalHosts()
+	if err != nil {
+		return err
+	}
+	s := &accountSettings{Options: o, served: make(map[string]bool)}
+	for _, h := range hosts {
+		s.served[h] = true
+	}
+	a.settings.Store(s)
+	return nil
+}
+
+// lookup returns the account of a user of a domain whose accounts log in.
+func (a *Accounts) lookup(ctx context.Context, user stanza.JID) (Account, error) {
+	if s := a.settings.Load(); user.Local() == "" || !s.served[user.Domain()] || !s.hasAccounts(user.Domain()) {
+		return Account{}, stanza.ErrNoAccount
+	}
+	return a.store.Get(ctx, user.Bare())
+}
+
+// Exists reports whether there is an account.
+func (a *Accounts) Exists(ctx context.Context, user stanza.JID) (bool, error) {
+	_, err := a.lookup(ctx, user)
+	if errors.Is(err, stanza.ErrNoAccount) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Create makes an account. Errors: ErrExists, and a *stanza.Error of the
+// condition NotAcceptable for a password that cannot be (empty, more than 1,024
+// bytes, characters that SASLprep prohibits), NotAllowed for a domain without
+// accounts, ResourceConstraint when too many such calls wait.
+func (a *Accounts) Create(ctx context.Context, user stanza.JID, password string) error {
+	s := a.settings.Load()
+	if user.Local() == "" || !s.served[user.Domain()] || !s.hasAccounts(user.Domain()) {
+		return &stanza.Error{Condition: stanza.NotAllowed, Text: "this domain has no accounts"}
+	}
+	// A name that is taken must not cost the work.
+	if exists, err := a.Exists(ctx, user); err != nil || exists {
+		if exists {
+			err = ErrExists
+		}
+		return err
+	}
+	acc := Account{JID: user.Bare()}
+	if err := a.setVerifiers(ctx, &acc, password); err != nil {
+		return err
+	}
+	return a.store.Create(ctx, acc)
+}
+
+// SetPassword replaces everything that checks the password of an account and
+// ends its sessions except keep. Errors: those of Create, stanza.ErrNoAccount.
+func (a *Accounts) SetPassword(ctx context.Context, user stanza.JID, password string, keep stanza.JID) error {
+	if _, err := a.lookup(ctx, user); err != nil {
+		return err
+	}
+	with := Account{JID: user.Bare()}
+	if err := a.setVerifiers(ctx, &with, password); err != nil {
+		return err
+	}
+	err := a.change(ctx, user, func(acc *Account) {
+		acc.SCRAM, acc.HA1MD5, acc.HA1SHA256 = with.SCRAM, with.HA1MD5, with.HA1SHA256
+	})
+	if err != nil {
+		return err
+	}
+	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamReset, Text: "the password was changed"})
+	return nil
+}
+
+// SetDisabled says whether an account may not log in. Disabling one ends its
+// sessions. Error: stanza.ErrNoAccount.
+func (a *Accounts) SetDisabled(ctx context.Context, user stanza.JID, disabled bool) error {
+	if err := a.change(ctx, user, func(acc *Account) { acc.Disabled = disabled }); err != nil {
+		return err
+	}
+	if disabled {
+		a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was disabled"})
+	}
+	return nil
+}
+
+// Remove deletes an account and ends its sessions except keep, which the caller
+// ends when it has told it. Error: stanza.ErrNoAccount.
+func (a *Accounts) Remove(ctx context.Context, user, keep stanza.JID) error {
+	if err := a.store.Delete(ctx, user.Bare()); err != nil {
+		return err
+	}
+	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was removed"})
+	return nil
+}
+
+// List returns the accounts of a domain in pages, as AccountStore.List does.
+func (a *Accounts) List(ctx context.Context, domain, after string, limit int) ([]stanza.JID, error) {
+	return a.store.List(ctx, domain, after, limit)
+}
+
+func (a *Accounts) kick(user, keep stanza.JID, reason *stanza.StreamError) {
+	if a.sessions != nil {
+		a.sessions.Kick(user.Bare(), keep, reason)
+	}
+}
+
+// change applies f to the stored account, again when somebody else was faster.
+func (a *Accounts) change(ctx context.Context, user stanza.JID, f func(*Account)) error {
+	const attempts = 10
+	for range attempts {
+		acc, err := a.store.Get(ctx, user.Bare())
+		if err != nil {
+			return err
+		}
+		f(&acc)
+		if err := a.store.CompareAndSet(ctx, acc); !errors.Is(err, ErrRevision) {
+			return err
+		}
+	}
+	return fmt.Errorf("changing %q: %w, %d times", user, ErrRevision, attempts)
+}
+
+var scramHashes = [...]string{sasl.SHA1, sasl.SHA256, sasl.SHA512}
+
+// setVerifiers derives all that the options ask for from a password.
+func (a *Accounts) setVerifiers(ctx context.Context, acc *Account, password string) error {
+	keys := make(map[string]stanza.SCRAMKeys)
+	var bad error
+	err := a.work.do(ctx, func() {
+		for _, h := range scramHashes {
+			if keys[h], bad = sasl.DeriveKeys(h, password, sasl.NewSalt(), sasl.DefaultIterations); bad != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if bad != nil {
+		return &stanza.Error{Condition: stanza.NotAcceptable, Text: bad.Error()}
+	}
+	acc.SCRAM = keys
+	j := acc.JID
+	if f := a.settings.Load().AuthPasswordFormat.For(j.Domain()); f == formatPlain || f == "" {
+		text := []byte(j.Local() + ":" + j.Domain() + ":" + password)
+		m, s := md5.Sum(text), sha256.Sum256(text)
+		acc.HA1MD5, acc.HA1SHA256 = m[:], s[:]
+	}
+	return nil
+}
+
+// Anonymous returns a new bare JID of domain. Nothing is stored for it: it is
+// gone with its session. Error: stanza.ErrNotSupported.
+func (a *Accounts) Anonymous(_ context.Context, domain string) (stanza.JID, error) {
+	if !a.OffersAnonymous(domain) {
+		return stanza.JID{}, stanza.ErrNotSupported
+	}
+	// 130 random bits are enough to be nobody else's.
+	return stanza.NewJID(strings.ToLower(rand.Text()), domain, "")
+}
+
+// OffersAnonymous reports whether domain has anonymous users.
+func (a *Accounts) OffersAnonymous(domain string) bool {
+	s := a.settings.Load()
+	return s.served[domain] && s.hasAnonymous(domain)
+}

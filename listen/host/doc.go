@@ -1,0 +1,17 @@
+// Package host is the host that comes with the box: a router with its session
+// table, the dispatch of IQ requests, and accounts, for programs that have no
+// services of their own. Its parts satisfy the interfaces that the listener
+// modules ask for, without importing a module; any of them can be replaced.
+//
+//	h, err := host.New(host.Config{Log: log})
+//	…
+//	m := c2s.New(c2s.Host{
+//		Domains: h.Local, Router: h.Local, Session: h.Local,
+//		SCRAM: h.Accounts, Password: h.Accounts,
+//		Certificate: h.Accounts, Anonymous: h.Accounts,
+//		IQ: h.IQ, PreAuthIQ: h.Register, Features: h.Register,
+//		Log: log,
+//	})
+//
+// Everything is kept in memory unless Config names other stores.
+package host
