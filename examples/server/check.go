@@ -1,0 +1,63 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/tidewaiter/tidewaiter/listen"
+)
+
+// check validates the configuration for -check and returns the exit status.
+func check(f flags) int {
+	// What the check makes, such as a certificate, is nobody's to keep.
+	dir, err := os.MkdirTemp("", "tidewaiter-check")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	f.data = dir
+	s, err := assemble(f, slog.New(slog.DiscardHandler))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	c, err := s.load()
+	return report(os.Stdout, c, err)
+}
+
+// report prints the problems of a configuration, in the order of the file, and
+// returns the exit status.
+func report(w io.Writer, c *listen.Config, err error) int {
+	var bad *listen.ParseError
+	switch {
+	case err == nil:
+		for _, p := range c.Warnings {
+			fmt.Fprintln(w, "warning:", p)
+		}
+		fmt.Fprintf(w, "%s, %s\n", count(len(c.Entries), "listener"), count(len(c.Warnings), "warning"))
+		return 0
+	case errors.As(err, &bad):
+		for _, p := range bad.Warnings {
+			fmt.Fprintln(w, "warning:", p)
+		}
+		for _, p := range bad.Errors {
+			fmt.Fprintln(w, "error:", p)
+		}
+		fmt.Fprintf(w, "%s, %s\n", count(len(bad.Errors), "error"), count(len(bad.Warnings), "warning"))
+	default:
+		fmt.Fprintln(w, "error:", err)
+	}
+	return 1
+}
+
+// count says how many there are of something.
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
