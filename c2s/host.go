@@ -1,0 +1,134 @@
+package c2s
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// Host is what the module needs of the program around it. Domains and Router
+// are required. Every other service may be nil: then what it serves is not
+// offered.
+type Host struct {
+	Domains     Domains
+	Router      Router
+	SCRAM       SCRAMVerifier       // SCRAM-SHA-1, -256, -512 and their -PLUS forms
+	Password    PasswordVerifier    // PLAIN
+	Certificate CertificateVerifier // EXTERNAL, where tls_verify is on
+	Token       TokenVerifier       // X-OAUTH2
+	Anonymous   AnonymousVerifier   // ANONYMOUS
+	IQ          IQHandler           // requests to the server and to the own account
+	PreAuthIQ   IQHandler           // requests before authentication: in-band registration
+	Features    Features            // further stream features
+	Session     SessionEvents
+	Log         *slog.Logger // nil discards
+
+	// Secret makes up salts for accounts that do not exist, so that SCRAM does
+	// not tell which do: at least 16 random bytes. nil: made anew by New; then
+	// only a restart, after which such a salt is another one, can tell.
+	Secret []byte
+}
+
+// Domains knows the virtual hosts.
+type Domains interface {
+	// IsLocal reports whether domain, in its canonical form, is served here.
+	// It must not block.
+	IsLocal(domain string) bool
+}
+
+// Router takes what clients send and knows their sessions. A *host.Local is
+// one.
+type Router interface {
+	// Bind registers a session and returns its full JID. It returns a
+	// *stanza.Error when the session is refused: Conflict, NotAllowed,
+	// ResourceConstraint.
+	Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error)
+
+	// Release ends a session that Bind registered for this sink; it does
+	// nothing if another one holds the address by now. The router tells those
+	// who have to know, with unavailable presence.
+	Release(ctx context.Context, jid stanza.JID, s stanza.Sink)
+
+	// Route delivers a stanza. Its From is the full JID of the sender's
+	// session; a zero To means the own account. The router answers for what it
+	// cannot deliver: it sends the error stanza to the sender itself. An error
+	// that Route returns is logged and tells nobody.
+	Route(ctx context.Context, s *stanza.Stanza) error
+}
+
+// SCRAMVerifier has stored keys.
+type SCRAMVerifier interface {
+	// SCRAMKeys returns the keys of user for a hash: SHA-1, SHA-256 or SHA-512.
+	// For ErrNoAccount and ErrNotSupported the exchange goes on with keys made
+	// up, and fails at its end; Iterations of the keys that come with the error
+	// then says how many a new account would have (0: 4096).
+	// Errors: stanza.ErrNoAccount, stanza.ErrNotSupported,
+	// stanza.ErrAccountDisabled; any other is a temporary failure.
+	SCRAMKeys(ctx context.Context, hash string, user stanza.JID) (stanza.SCRAMKeys, error)
+}
+
+// PasswordVerifier checks passwords.
+type PasswordVerifier interface {
+	// VerifyPassword returns nil if the password is right. It takes as long for
+	// an unknown user as for a known one. Errors: stanza.ErrNoAccount,
+	// stanza.ErrNotAuthorized, stanza.ErrAccountDisabled; any other is a
+	// temporary failure. The peer cannot tell the first two apart.
+	VerifyPassword(ctx context.Context, user stanza.JID, password string) error
+}
+
+// CertificateVerifier decides about clients that showed a certificate.
+type CertificateVerifier interface {
+	// VerifyCertificate returns nil if user may log in with this certificate.
+	// The module has verified the chain against the CAs and matched the
+	// certificate's names with user (RFC 6120, section 13.7.1.2; XEP-0178).
+	VerifyCertificate(ctx context.Context, user stanza.JID, leaf *x509.Certificate) error
+}
+
+// TokenVerifier checks OAuth bearer tokens.
+type TokenVerifier interface {
+	// VerifyToken returns nil if the token lets user log in.
+	VerifyToken(ctx context.Context, user stanza.JID, token string) error
+}
+
+// AnonymousVerifier lets strangers in.
+type AnonymousVerifier interface {
+	// Anonymous returns a new bare JID of domain, which nobody else has.
+	// stanza.ErrNotSupported means that this domain has no anonymous users:
+	// the mechanism is not offered there.
+	Anonymous(ctx context.Context, domain string) (stanza.JID, error)
+	// OffersAnonymous reports whether domain has anonymous users.
+	OffersAnonymous(domain string) bool
+}
+
+// IQHandler answers requests.
+type IQHandler interface {
+	// HandleIQ answers a request (get or set). A nil answer with a nil error
+	// means that the answer follows through the Router. A *stanza.Error becomes
+	// the error reply; any other error becomes internal-server-error.
+	// It runs in the session's goroutine: the client's next stanza waits.
+	// Before authentication From is zero and To is the domain of the stream;
+	// the answer goes to the client as it is, and stanza.ErrNotSupported ends
+	// the stream with not-authorized, as for any request that must not come
+	// before the login.
+	HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error)
+}
+
+// Features adds stream features that the module does not know.
+type Features interface {
+	// StreamFeatures returns XML to put into <stream:features/> for a stream of
+	// domain, "" for none.
+	StreamFeatures(domain string, authenticated bool) string
+}
+
+// SessionEvents hears of sessions. The calls come from the session's own
+// goroutine, in order, and hold it up.
+type SessionEvents interface {
+	// Bound comes after the client has its resource.
+	Bound(ctx context.Context, s stanza.SessionInfo)
+	// Ended comes after Release. undelivered are the stanzas that were queued
+	// and never reached the socket, oldest first; the host decides what becomes
+	// of them. reason is nil if the client closed the stream in order.
+	Ended(ctx context.Context, s stanza.SessionInfo, undelivered []*stanza.Stanza, reason error)
+}

@@ -1,0 +1,88 @@
+package c2s
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// Module is a c2s listener: what runs XMPP client streams (RFC 6120) on the
+// connections of a listener.
+type Module interface {
+	// Listen serves the connections of ln. It blocks until ln is closed, and
+	// then until the sessions have ended, and returns nil; or until ctx is
+	// cancelled: then it tells the clients (system-shutdown), closes within
+	// Options.Grace and returns context.Cause(ctx). No goroutine survives it.
+	// Connections that already do TLS (tls.NewListener) are recognised.
+	Listen(ctx context.Context, ln net.Listener, o Options) error
+}
+
+// Server is the Module; it may serve many listeners at once.
+type Server struct {
+	h   Host
+	log *slog.Logger
+}
+
+var _ Module = (*Server)(nil)
+
+// New returns a module that serves the users of a host.
+func New(h Host) *Server {
+	s := &Server{h: h, log: h.Log}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.h.Secret == nil {
+		s.h.Secret = make([]byte, 32)
+		rand.Read(s.h.Secret)
+	}
+	return s
+}
+
+// Listen implements Module.
+func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
+	if o.TLS != nil && o.TLSVerify && o.TLS.ClientAuth == tls.NoClientCert {
+		o.TLS = o.TLS.Clone()
+		o.TLS.ClientAuth = tls.RequestClientCert
+	}
+	l := s.listener(o)
+	return netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
+		return l.serve(ctx, xmppstream.NewTCP(c, xmppstream.TCPOptions{}))
+	}, netserve.Config{Grace: o.Grace, Log: s.log})
+}
+
+// ServeTransport serves one stream on any transport, for WebSocket and BOSH.
+// It blocks until the session has ended and closes t. When ctx is cancelled it
+// tells the client (system-shutdown); whoever calls cuts the connection if that
+// takes too long. It returns nil if the client closed the stream in order.
+//
+// STARTTLS is not offered, and Options.StartTLSRequired has no effect: whether
+// the connection must be encrypted is up to who accepted it. PLAIN still needs
+// t.Peer().Secure or Options.AllowPlainWithoutTLS.
+func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+			s.log.ErrorContext(ctx, "session panicked", netserve.KeyErr, err, "stack", string(debug.Stack()))
+		}
+	}()
+	return s.listener(o).serve(ctx, t)
+}
+
+// listener is what the sessions of one listener share.
+type listener struct {
+	h   *Host
+	o   Options
+	log *slog.Logger
+}
+
+func (s *Server) listener(o Options) *listener {
+	return &listener{h: &s.h, o: o, log: s.log}
+}

@@ -1,0 +1,237 @@
+package c2s
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/sasl"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// The states of a stream, in the order in which a client goes through them:
+//
+//	open ─ header and features
+//	  └ negotiate ─ <starttls/> ─ upgrade ─ open
+//	      └ <auth/> ─ authenticate ─ <success/> ─ open
+//	                    └ <failure/> ─ negotiate
+//	                                              └ bind ─ serve
+
+// Bounds of what a client may try before it has its resource.
+const (
+	// maxFailures is how many failed logins, or refused resources, end a
+	// stream: RFC 6120, section 6.4.5, wants between two and five retries.
+	maxFailures = 4
+	// maxRequests is how many requests a client may make before login.
+	maxRequests = 20
+)
+
+// negotiation is what a session knows until its resource is bound.
+type negotiation struct {
+	deadline time.Time // zero: none
+	sasl     sasl.Config
+	exchange sasl.Exchange // the one under way
+	failures int           // of logins, then of resources
+	requests int           // before login
+	failed   error         // the last of the failures
+	since    time.Time     // of the login
+}
+
+// context bounds a call of the host by the time that is left.
+func (n *negotiation) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if n.deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, n.deadline)
+}
+
+// open waits for the client's stream header, answers it and says what the
+// stream offers. It begins each of the streams that follow one another: plain,
+// encrypted, authenticated.
+func (s *session) open(context.Context) (state, error) {
+	h, err := s.t.Open()
+	if err != nil {
+		return nil, err
+	}
+	answer := stanza.Header{
+		ID: xmppstream.NewStreamID(), Lang: "en", Version: "1.0", Namespace: stanza.NSClient,
+	}
+	if err := s.accept(h, &answer); err != nil {
+		_ = s.t.Header(answer, stanza.Batch{})
+		return nil, err
+	}
+	s.shape()
+	features, next := s.features()
+	b := features.AppendXML(nil, s.t.Standalone())
+	return next, s.t.Header(answer, stanza.Batch{Bytes: b, Ends: []int{len(b)}})
+}
+
+// features says what the stream offers now, and which state takes it.
+func (s *session) features() (xmppstream.Features, state) {
+	f := xmppstream.Features{}
+	if s.l.h.Features != nil {
+		f.More = s.l.h.Features.StreamFeatures(s.domain, s.authenticated())
+	}
+	if s.authenticated() {
+		f.Bind, f.Session = true, true
+		return f, s.bind
+	}
+	f.StartTLS = s.canEncrypt()
+	if s.mustEncrypt() {
+		return xmppstream.Features{StartTLS: f.StartTLS, RequireTLS: true}, s.negotiate
+	}
+	s.prepareSASL()
+	f.Mechanisms = sasl.Offer(&s.neg.sasl)
+	if slices.ContainsFunc(f.Mechanisms, func(m string) bool { return strings.HasSuffix(m, "-PLUS") }) {
+		for _, b := range s.neg.sasl.Bindings {
+			f.Bindings = append(f.Bindings, b.Type)
+		}
+	}
+	return f, s.negotiate
+}
+
+func (s *session) authenticated() bool { return !s.jid.IsZero() }
+
+// encrypter is a transport that can begin TLS within its stream.
+type encrypter interface {
+	// StartTLS makes the server's side of a handshake, and throws away what was
+	// read before.
+	StartTLS(ctx context.Context, cfg *tls.Config, domain string) error
+}
+
+// canEncrypt reports whether STARTTLS is offered.
+func (s *session) canEncrypt() bool {
+	o := &s.l.o
+	_, ok := s.t.(encrypter)
+	return ok && !s.t.Peer().Secure && o.TLS != nil && (o.StartTLS || o.StartTLSRequired || o.TLSVerify)
+}
+
+// mustEncrypt reports whether nothing but STARTTLS is allowed.
+func (s *session) mustEncrypt() bool {
+	_, ok := s.t.(encrypter)
+	return ok && s.l.o.StartTLSRequired && !s.t.Peer().Secure
+}
+
+// negotiate takes what a client sends before it begins to log in.
+func (s *session) negotiate(ctx context.Context) (state, error) {
+	in, err := s.t.Read()
+	switch {
+	case err != nil && !wrongStanza(in, err):
+		return nil, err
+	case in.Nonza != nil && in.Nonza.Name == stanza.Name{Space: xmppstream.NSTLS, Local: "starttls"}:
+		return s.upgrade, nil
+	case in.Nonza != nil && in.Nonza.Name == stanza.Name{Space: xmppstream.NSSASL, Local: "auth"}:
+		return s.begin(ctx, in.Nonza)
+	case s.mustEncrypt():
+		return nil, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "use STARTTLS first"}
+	case in.Nonza != nil:
+		return nil, unsupported(in.Nonza)
+	}
+	return s.request(ctx, in.Stanza, err)
+}
+
+// wrongStanza reports whether an error of Read concerns a single stanza, which
+// came with it: the stream itself is in order.
+func wrongStanza(in stanza.Incoming, err error) bool {
+	var e *stanza.Error
+	return in.Stanza != nil && errors.As(err, &e)
+}
+
+func unsupported(e *stanza.Element) error {
+	return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType, Text: "unknown element " + clip(e.Name.Local)}
+}
+
+func notAuthorized(err error) error {
+	return &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Err: err}
+}
+
+// clip keeps what a peer sent from filling an error text.
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
+
+// request answers a request before login, such as one to register. wrong is
+// what makes the stanza one that must be refused, nil if nothing.
+func (s *session) request(ctx context.Context, st *stanza.Stanza, wrong error) (state, error) {
+	h := s.l.h.PreAuthIQ
+	if h == nil || st.Kind != stanza.IQ || isAnswer(st) || !st.To.IsZero() && !s.isHost(st.To) {
+		return nil, notAuthorized(wrong)
+	}
+	if s.neg.requests++; s.neg.requests > maxRequests {
+		return nil, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too many requests before login"}
+	}
+	if wrong != nil {
+		return s.negotiate, s.writeStanza(st.ErrorReply(s.stanzaError(ctx, wrong)))
+	}
+	st.From, st.To = stanza.JID{}, s.host()
+	ctx, cancel := s.neg.context(ctx)
+	defer cancel()
+	answer, err := h.HandleIQ(ctx, st, s.t.Peer())
+	switch {
+	case errors.Is(err, stanza.ErrNotSupported):
+		return nil, notAuthorized(err)
+	case err != nil:
+		answer = st.ErrorReply(s.stanzaError(ctx, err))
+	case answer == nil:
+		return s.negotiate, nil
+	}
+	return s.negotiate, s.writeStanza(answer)
+}
+
+// isAnswer reports whether st is one that is never answered itself.
+// See RFC 6120, section 8.3.1.
+func isAnswer(st *stanza.Stanza) bool {
+	return st.Type == stanza.TypeError || st.Type == stanza.TypeResult
+}
+
+// isHost reports whether j is the stream's virtual host.
+func (s *session) isHost(j stanza.JID) bool {
+	return j.Local() == "" && j.IsBare() && j.Domain() == s.domain
+}
+
+// host returns the address of the stream's virtual host.
+func (s *session) host() stanza.JID {
+	j, _ := stanza.NewJID("", s.domain, "") // accept has made it canonical
+	return j
+}
+
+// upgrade begins TLS, or refuses to.
+// See RFC 6120, section 5.4.2.
+func (s *session) upgrade(ctx context.Context) (state, error) {
+	if !s.canEncrypt() {
+		if err := s.write([]byte("<failure xmlns='" + xmppstream.NSTLS + "'/>")); err != nil {
+			return nil, err
+		}
+		return nil, errNoTLS
+	}
+	if err := s.write([]byte("<proceed xmlns='" + xmppstream.NSTLS + "'/>")); err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.neg.context(ctx)
+	defer cancel()
+	return s.open, s.t.(encrypter).StartTLS(ctx, s.l.o.TLS, s.domain)
+}
+
+var errNoTLS = errors.New("client wants STARTTLS, which is not offered")
+
+// write sends one element. It is for the time before the resource is bound:
+// from then on all goes through the outbox.
+func (s *session) write(xml []byte) error {
+	return s.t.Write(stanza.Batch{Bytes: xml, Ends: []int{len(xml)}})
+}
+
+func (s *session) writeStanza(st *stanza.Stanza) error {
+	ns := ""
+	if s.t.Standalone() {
+		ns = stanza.NSClient
+	}
+	return s.write(st.AppendTo(nil, ns))
+}
