@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -32,9 +33,12 @@ type account struct {
 	password string
 }
 
-func parseFlags(args []string) (flags, error) {
+// parseFlags reads the command line. With -h it writes the usage to help and
+// returns flag.ErrHelp.
+func parseFlags(args []string, help io.Writer) (flags, error) {
 	f := flags{}
 	set := flag.NewFlagSet("server", flag.ContinueOnError)
+	set.SetOutput(io.Discard) // errors are the caller's to print
 	set.StringVar(&f.config, "config", "", "configuration `FILE` in the format of ejabberd.yml (default: a built-in one, on loopback only)")
 	set.StringVar(&f.data, "data", "data", "`DIR` for what the server keeps")
 	set.BoolVar(&f.check, "check", false, "validate the configuration, print every problem, start nothing; exit status 1 if there is an error")
@@ -54,6 +58,11 @@ func parseFlags(args []string) (flags, error) {
 		return nil
 	})
 	if err := set.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(help, "usage: server [flags]")
+			set.SetOutput(help)
+			set.PrintDefaults()
+		}
 		return f, err
 	}
 	if set.NArg() > 0 {
@@ -63,12 +72,12 @@ func parseFlags(args []string) (flags, error) {
 }
 
 func main() {
-	f, err := parseFlags(os.Args[1:])
+	f, err := parseFlags(os.Args[1:], os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintf(os.Stderr, "%v (-h lists the flags)\n", err)
 		os.Exit(2)
 	}
 	if f.check {

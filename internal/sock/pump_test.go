@@ -333,3 +333,28 @@ func TestUDPLeaseMethods(t *testing.T) {
 		t.Errorf("SyscallConn: %v", err) // batches need it
 	}
 }
+
+// BenchmarkAccept compares connections from a socket with those from a lease.
+func BenchmarkAccept(b *testing.B) {
+	accept := func(b *testing.B, ln *listentest.Listener, from net.Listener) {
+		b.ReportAllocs()
+		for b.Loop() {
+			client := ln.Dial()
+			c, err := from.Accept()
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, _ = c.Close(), client.Close()
+		}
+	}
+	b.Run("socket", func(b *testing.B) {
+		ln := listentest.NewListener()
+		accept(b, ln, ln)
+		_ = ln.Close()
+	})
+	b.Run("lease", func(b *testing.B) {
+		r := newRig(Tuning{})
+		accept(b, r.ln, r.lease())
+		r.pump.Stop()
+	})
+}

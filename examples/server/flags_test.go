@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestFlags(t *testing.T) {
+	tests := []struct {
+		name, args string
+		err        string // "": accepted
+	}{
+		{"none", "", ""},
+		{"all", "-config a.yml -data d -check -register ana@one.test:pw -register bo@one.test:p:w", ""},
+		{"register without password", "-register ana@one.test", "want user@host:password"},
+		{"register a domain", "-register one.test:pw", "not of the form user@host"},
+		{"register a resource", "-register ana@one.test/x:pw", "not of the form user@host"},
+		{"register nonsense", "-register @:pw", "not a JID"},
+		{"file without -config", "a.yml", "a configuration file goes with -config"},
+		{"unknown flag", "-nothing", "not defined"},
+		{"help", "-h", "help requested"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := parseFlags(strings.Fields(tt.args), t.Output())
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("got %v, want %q", err, tt.err)
+			}
+			if tt.name == "all" && (len(f.accounts) != 2 || f.accounts[1].password != "p:w" || !f.check) {
+				t.Errorf("got %+v", f)
+			}
+		})
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/xml"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"mellium.im/sasl"
+	"mellium.im/xmlstream"
+	"mellium.im/xmpp"
+	"mellium.im/xmpp/jid"
+	xmppstanza "mellium.im/xmpp/stanza"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// startServer runs the server on a configuration until the test ends.
+func startServer(t *testing.T, f flags) *server {
+	t.Helper()
+	if f.data == "" {
+		f.data = filepath.Join(t.TempDir(), "data")
+	}
+	s, err := start(t.Context(), f, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		s.stop(ctx)
+	})
+	return s
+}
+
+// builtIn writes the built-in configuration with ports of the system's choice
+// into a new directory, where its certificate is, too.
+func builtIn(t *testing.T) flags {
+	t.Helper()
+	dir := t.TempDir()
+	text := regexp.MustCompile(`port: \d+`).ReplaceAllString(string(defaultConfig), "port: 0")
+	writeFile(t, filepath.Join(dir, "ejabberd.yml"), text)
+	if _, err := selfSigned(dir, []string{"localhost", "127.0.0.1", "::1"}); err != nil {
+		t.Fatal(err)
+	}
+	user, err := stanza.ParseJID("ana@localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bo, err := stanza.ParseJID("bo@localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flags{config: filepath.Join(dir, "ejabberd.yml"), data: dir, accounts: []account{{user, "anchor"}, {bo, "bollard"}}}
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// login logs a client of another library in, on the i-th listener.
+func login(t *testing.T, s *server, i int, user, password string) *xmpp.Session {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(s.data, "localhost.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}
+	cfg.RootCAs.AppendCertsFromPEM(pem)
+	conn, err := net.Dial("tcp", s.listen.Stats()[i].Bound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	features := []xmpp.StreamFeature{xmpp.SASL("", password, sasl.ScramSha256, sasl.ScramSha1), xmpp.BindResource()}
+	if s.config.Entries[i].TLS != nil {
+		conn = tls.Client(conn, cfg)
+	} else {
+		features = append(features, xmpp.StartTLS(cfg))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	session, err := xmpp.NewClientSession(ctx, jid.MustParse(user+"@localhost"), conn, features...)
+	if err != nil {
+		t.Fatalf("login of %s on %s: %v", user, s.listen.Stats()[i].Bound, err)
+	}
+	return session
+}
+
+// chat sends a message from one client to another.
+func chat(t *testing.T, from, to *xmpp.Session, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	type message struct {
+		xmppstanza.Message
+		Body string `xml:"body"`
+	}
+	err := from.Encode(ctx, message{xmppstanza.Message{To: to.LocalAddr(), Type: xmppstanza.ChatMessage}, body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := to.TokenReader()
+	defer r.Close()
+	d := xml.NewTokenDecoder(xmlstream.MultiReader(r))
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start, ok := tok.(xml.StartElement); ok && start.Name.Local == "message" {
+			var m message
+			if err := d.DecodeElement(&m, &start); err != nil {
+				t.Fatal(err)
+			}
+			if m.Body != body || !m.From.Equal(from.LocalAddr()) {
+				t.Fatalf("got %q from %s, want %q from %s", m.Body, m.From, body, from.LocalAddr())
+			}
+			return
+		}
+	}
+}
+
+func TestBuiltInConfiguration(t *testing.T) {
+	s := startServer(t, builtIn(t))
+	if len(s.config.Warnings) > 0 {
+		t.Errorf("the built-in configuration warns: %v", s.config.Warnings)
+	}
+	for i, e := range s.config.Entries {
+		host, _, err := net.SplitHostPort(s.listen.Stats()[i].Bound)
+		if ip := net.ParseIP(host); err != nil || !ip.IsLoopback() {
+			t.Errorf("%s listens on %s, want loopback only", e.Module, s.listen.Stats()[i].Bound)
+		}
+	}
+	for i := range s.config.Entries {
+		ana, bo := login(t, s, i, "ana", "anchor"), login(t, s, 0, "bo", "bollard")
+		chat(t, ana, bo, "ahoy")
+		chat(t, bo, ana, "<ahoy & back>")
+	}
+}
+
+func TestReloadKeepsSessions(t *testing.T) {
+	f := builtIn(t)
+	s := startServer(t, f)
+	ana, bo := login(t, s, 0, "ana", "anchor"), login(t, s, 2, "bo", "bollard")
+	text, err := os.ReadFile(f.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []struct{ name, text string }{
+		{"options", strings.ReplaceAll(string(text), "starttls: true", "starttls_required: true")},
+		{"mistake", "listen: [nothing]"},
+		{"acl", strings.Replace(string(text), "user: admin@localhost", "user: ana@localhost", 1)},
+	} {
+		writeFile(t, f.config, change.text)
+		s.reload(t.Context())
+		chat(t, ana, bo, change.name)
+		chat(t, bo, ana, change.name)
+	}
+	chat(t, login(t, s, 1, "ana", "anchor"), bo, "new session after the reload")
+}
+
+func TestStartOutput(t *testing.T) {
+	s := startServer(t, builtIn(t))
+	s.flags.config = "" // as if it had been started without
+	if err := s.createAccounts(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	s.printStart(&out)
+	for _, want := range []string{
+		`Tidewaiter serves localhost by the built-in configuration`,
+		`  ADDRESS +TRANSPORT +TLS +MODULE`,
+		`  127\.0\.0\.1:\d+ +tcp +STARTTLS +ejabberd_c2s`,
+		`  \[::1\]:\d+ +tcp +TLS +ejabberd_c2s`,
+		`  account +admin@localhost\n`,
+		`  password +[A-Z2-7]{26}\n`,
+		`  server +127\.0\.0\.1, port \d+ with STARTTLS or \d+ with TLS\n`,
+		`(  +([0-9A-F]{2}:?){16}\n){2}`,
+		`\nready: `,
+	} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("start output lacks %s:\n%s", want, &out)
+		}
+	}
+	login(t, s, 0, "admin", s.password)
+}

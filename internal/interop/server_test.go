@@ -1,0 +1,250 @@
+//go:build interop
+
+package interop
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bound is how long anything may take here; it only ends tests that hang.
+const bound = 60 * time.Second
+
+var serverBinary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "interop")
+	if err != nil {
+		panic(err)
+	}
+	serverBinary = filepath.Join(dir, "server")
+	build := exec.Command("go", "build", "-race", "-o", serverBinary, "./examples/server")
+	build.Dir = filepath.Join("..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build examples/server: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// listener is one line of the server's start table.
+type listener struct{ host, port, tls, module string }
+
+// server is a running examples/server.
+type server struct {
+	dir       string
+	listeners []listener
+	cmd       *exec.Cmd
+	log       *lines
+}
+
+// line of the start table: address, transport, TLS, module.
+var tableLine = regexp.MustCompile(`^\s+(\S+):(\d+)\s+tcp\s+(.+?)\s{2,}(ejabberd_\w+)`)
+
+// start runs the server on a configuration (the text of a file) until the test
+// ends; files are written beside it first.
+func start(t *testing.T, config string, files map[string]string, args ...string) *server {
+	t.Helper()
+	s := &server{dir: t.TempDir()}
+	for name, text := range files {
+		write(t, filepath.Join(s.dir, name), text)
+	}
+	path := filepath.Join(s.dir, "ejabberd.yml")
+	write(t, path, config)
+	args = append([]string{"-config", path, "-data", filepath.Join(s.dir, "data")}, args...)
+	s.cmd = exec.Command(serverBinary, args...)
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stdout, s.cmd.Stderr = in, in
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	s.log = follow(out)
+	t.Cleanup(func() { s.stop(t) })
+	s.log.wait(t, "the start table", func(l string) bool {
+		if m := tableLine.FindStringSubmatch(l); m != nil {
+			s.listeners = append(s.listeners, listener{strings.Trim(m[1], "[]"), m[2], strings.TrimSpace(m[3]), m[4]})
+		}
+		return strings.HasPrefix(l, "ready")
+	})
+	return s
+}
+
+// stop ends the server in order and fails the test if it does not, or if the
+// race detector had something to say.
+func (s *server) stop(t *testing.T) {
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.AfterFunc(bound, func() { s.cmd.Process.Kill() })
+	err := s.cmd.Wait()
+	timer.Stop()
+	if err != nil {
+		t.Errorf("server ended with %v", err)
+	}
+	if t.Failed() || err != nil {
+		t.Logf("server printed:\n%s", s.log.all())
+	}
+}
+
+// find returns the listener whose TLS column is tls: "STARTTLS", "TLS", ….
+func (s *server) find(t *testing.T, tls string) listener {
+	t.Helper()
+	for _, l := range s.listeners {
+		if l.tls == tls {
+			return l
+		}
+	}
+	t.Fatalf("no listener with %q among %v", tls, s.listeners)
+	return listener{}
+}
+
+// lines collects what a process prints.
+type lines struct {
+	ch   chan string
+	seen []string
+}
+
+func follow(r io.ReadCloser) *lines {
+	l := &lines{ch: make(chan string, 10000)}
+	go func() {
+		defer close(l.ch)
+		defer r.Close()
+		for sc := bufio.NewScanner(r); sc.Scan(); {
+			l.ch <- sc.Text()
+		}
+	}()
+	return l
+}
+
+// wait reads lines until one satisfies ok and returns it.
+func (l *lines) wait(t *testing.T, what string, ok func(string) bool) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	for {
+		select {
+		case s, more := <-l.ch:
+			if !more {
+				t.Fatalf("%s did not come; the process printed:\n%s", what, strings.Join(l.seen, "\n"))
+			}
+			l.seen = append(l.seen, s)
+			if ok(s) {
+				return s
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s did not come in time; the process printed:\n%s", what, strings.Join(l.seen, "\n"))
+		}
+	}
+}
+
+// all returns everything printed; the process must have ended.
+func (l *lines) all() string {
+	for s := range l.ch {
+		l.seen = append(l.seen, s)
+	}
+	return strings.Join(l.seen, "\n")
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// authority is a certificate authority for one test.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pem  string
+	next int64
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "interop CA"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &authority{key, cert, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), 2}
+}
+
+// issue returns a PEM file with key and certificate for DNS names.
+func (a *authority) issue(t *testing.T, names ...string) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	a.next++
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: k})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// run executes a command to its end and returns what it printed.
+func run(t *testing.T, stdin string, name string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Fatalf("%s is not installed", name)
+	}
+	return string(out), err
+}
