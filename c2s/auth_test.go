@@ -199,6 +199,14 @@ func (f certificates) VerifyCertificate(_ context.Context, user stanza.JID, leaf
 	return f(user, leaf)
 }
 
+// externalTLS asks for certificates of clients, over TLS from the start.
+func externalTLS(r *rig, ca *authority) {
+	r.o.TLSVerify = true
+	r.o.TLS = &tls.Config{ClientCAs: ca.pool}
+	cfg := &tls.Config{Certificates: []tls.Certificate{ca.server(r.t, "one.test")}, ClientAuth: tls.RequestClientCert}
+	r.wrap = func(ln net.Listener) net.Listener { return netserve.NewTLSListener(ln, cfg) }
+}
+
 // TestExternal logs in with client certificates, over TLS from the start.
 func TestExternal(t *testing.T) {
 	ca, stranger := newAuthority(t), newAuthority(t)
@@ -229,16 +237,7 @@ func TestExternal(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, func(r *rig) {
-				r.host.Certificate = tt.host
-				r.o.TLSVerify = true
-				r.o.TLS = &tls.Config{ClientCAs: ca.pool}
-				r.wrap = func(ln net.Listener) net.Listener {
-					return netserve.NewTLSListener(ln, &tls.Config{
-						Certificates: []tls.Certificate{ca.server(t, "one.test")}, ClientAuth: tls.RequestClientCert,
-					})
-				}
-			})
+			r := start(t, func(r *rig) { externalTLS(r, ca); r.host.Certificate = tt.host })
 			c := r.dial()
 			c.startTLS(&tls.Config{RootCAs: ca.pool, ServerName: "one.test", Certificates: tt.cert})
 			offered := strings.Contains(c.open("one.test"), "<mechanism>EXTERNAL</mechanism>")

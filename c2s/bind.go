@@ -3,7 +3,6 @@ package c2s
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,14 +146,14 @@ func exceeds(n, bound int) bool { return bound > 0 && n > bound }
 func (e *early) release(out *xmppstream.Outbox, answer *stanza.Stanza) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := out.Deliver(answer); err != nil {
-		return fmt.Errorf("answering the client: %w", err)
-	}
-	for len(e.held) > 0 {
-		if err := out.Deliver(e.held[0]); err != nil {
-			return fmt.Errorf("stanzas came before the session had begun: %w", err)
+	err := out.Deliver(answer)
+	for err == nil && len(e.held) > 0 {
+		if err = out.Deliver(e.held[0]); err == nil {
+			e.held = e.held[1:]
 		}
-		e.held = e.held[1:]
+	}
+	if err != nil {
+		return &stanza.StreamError{Condition: stanza.StreamResourceConstraint, Err: err}
 	}
 	e.held = nil
 	e.open.Store(true)

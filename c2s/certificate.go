@@ -28,7 +28,7 @@ func (l *listener) verifyClient(cs *tls.ConnectionState, domain string) (leaf *x
 	if cs == nil {
 		return nil, false, certs.ErrNoCertificate
 	}
-	roots, err := clientCAs(l.o.TLS, domain)
+	roots, err := certs.ClientCAs(l.o.TLS, domain)
 	if err != nil {
 		return nil, false, err
 	}
@@ -37,24 +37,6 @@ func (l *listener) verifyClient(cs *tls.ConnectionState, domain string) (leaf *x
 		return nil, false, err
 	}
 	return chains[0][0], roots != nil, nil
-}
-
-// clientCAs returns the CAs that cfg names for the clients of a virtual host,
-// nil when it names none.
-func clientCAs(cfg *tls.Config, domain string) (*x509.CertPool, error) {
-	if cfg == nil {
-		return nil, nil
-	}
-	if cfg.GetConfigForClient != nil {
-		c, err := cfg.GetConfigForClient(&tls.ClientHelloInfo{ServerName: domain})
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			cfg = c
-		}
-	}
-	return cfg.ClientCAs, nil
 }
 
 // certifiedUser decides who a client with this certificate is on the virtual

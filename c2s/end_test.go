@@ -268,22 +268,24 @@ func TestIdleGoroutines(t *testing.T) {
 // two ends of a connection in memory.
 func BenchmarkIdleSession(b *testing.B) {
 	r := start(b, func(r *rig) { r.host.Session, r.host.Log = nil, nil })
-	inUse := func() float64 {
+	inUse := func() (heap, stack float64) {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.GC()
 		runtime.ReadMemStats(&m)
-		return float64(m.HeapAlloc + m.StackInuse)
+		return float64(m.HeapAlloc), float64(m.StackInuse)
 	}
 	r.login("ana", "first")
-	before := inUse()
+	heap, stack := inUse()
 	conns := make([]net.Conn, 0, b.N)
 	for i := range b.N {
 		c := r.login("ana", fmt.Sprint(i))
 		conns = append(conns, c.conn)
 		c.seen.buf = bytes.Buffer{}
 	}
-	b.ReportMetric((inUse()-before)/float64(b.N), "B/session")
+	heapNow, stackNow := inUse()
+	b.ReportMetric((heapNow-heap)/float64(b.N), "heap-B/session")
+	b.ReportMetric((stackNow-stack)/float64(b.N), "stack-B/session")
 	runtime.KeepAlive(conns)
 }
 

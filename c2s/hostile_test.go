@@ -10,11 +10,17 @@ import (
 	"time"
 )
 
-// TestNegotiationTimeout checks that a client has only so long to bind its
-// resource, however far it gets and whatever it keeps sending.
-func TestNegotiationTimeout(t *testing.T) {
+// stall is a client that gets somewhere in the negotiation and no further.
+type stall struct {
+	name    string
+	prepare func(*rig)
+	to      func(t *testing.T, r *rig) *client
+	silent  bool // TLS under way: no error can be told
+}
+
+func stalls() []stall {
 	slowly := func(text string) func(*testing.T, *rig) *client {
-		return func(t *testing.T, r *rig) *client {
+		return func(_ *testing.T, r *rig) *client {
 			c := r.dial()
 			r.feeding.Go(func() {
 				for i := range text {
@@ -27,13 +33,22 @@ func TestNegotiationTimeout(t *testing.T) {
 			return c
 		}
 	}
-	tests := []struct {
-		name    string
-		prepare func(*rig)
-		to      func(t *testing.T, r *rig) *client
-		silent  bool // TLS under way: no error can be told
-	}{
-		{"silent", nil, func(_ *testing.T, r *rig) *client { return r.dial() }, false},
+	upgrading := func(_ *testing.T, r *rig) *client {
+		c := r.open()
+		c.Send(starttls)
+		c.Expect(proceed)
+		return c
+	}
+	dial := func(_ *testing.T, r *rig) *client { return r.dial() }
+	half := func(open func(*testing.T, *rig) *client) func(*testing.T, *rig) *client {
+		return func(t *testing.T, r *rig) *client {
+			c := open(t, r)
+			c.Send(clientHello(t)[:100])
+			return c
+		}
+	}
+	return []stall{
+		{"silent", nil, dial, false},
 		{"one byte a second, header", nil, slowly("<stream:stream" + strings.Repeat(" ", 600)), false},
 		{"one byte a second, stanza", nil, slowly(header("one.test") + "<a>" + strings.Repeat("x", 600)), false},
 		{"after the header", nil, func(_ *testing.T, r *rig) *client { return r.open() }, false},
@@ -44,27 +59,17 @@ func TestNegotiationTimeout(t *testing.T) {
 			return c
 		}, false},
 		{"before binding", nil, func(_ *testing.T, r *rig) *client { return r.authenticated("ana") }, false},
-		{"no handshake after STARTTLS", withTLS, func(_ *testing.T, r *rig) *client {
-			c := r.open()
-			c.Send(starttls)
-			c.Expect(proceed)
-			return c
-		}, true},
-		{"half a handshake after STARTTLS", withTLS, func(t *testing.T, r *rig) *client {
-			c := r.open()
-			c.Send(starttls)
-			c.Expect(proceed)
-			c.Send(clientHello(t)[:100])
-			return c
-		}, true},
-		{"no handshake, TLS from the start", directTLS, func(_ *testing.T, r *rig) *client { return r.dial() }, true},
-		{"half a handshake, TLS from the start", directTLS, func(t *testing.T, r *rig) *client {
-			c := r.dial()
-			c.Send(clientHello(t)[:100])
-			return c
-		}, true},
+		{"no handshake after STARTTLS", withTLS, upgrading, true},
+		{"half a handshake after STARTTLS", withTLS, half(upgrading), true},
+		{"no handshake, TLS from the start", directTLS, dial, true},
+		{"half a handshake, TLS from the start", directTLS, half(dial), true},
 	}
-	for _, tt := range tests {
+}
+
+// TestNegotiationTimeout checks that a client has only so long to bind its
+// resource, however far it gets and whatever it keeps sending.
+func TestNegotiationTimeout(t *testing.T) {
+	for _, tt := range stalls() {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t, func(r *rig) {

@@ -4,10 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"fmt"
+	"errors"
 	"log/slog"
 	"net"
-	"runtime/debug"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
@@ -53,6 +52,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 		o.TLS.ClientAuth = tls.RequestClientCert
 	}
 	l := s.listener(o)
+	if l.o.TLS != nil {
+		l.tls = netserve.NewTLS(l.o.TLS)
+	}
 	return netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
 		return l.serve(ctx, xmppstream.NewTCP(c, xmppstream.TCPOptions{}))
 	}, netserve.Config{Grace: o.Grace, Log: s.log})
@@ -66,20 +68,20 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 // STARTTLS is not offered, and Options.StartTLSRequired has no effect: whether
 // the connection must be encrypted is up to who accepted it. PLAIN still needs
 // t.Peer().Secure or Options.AllowPlainWithoutTLS.
-func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-			s.log.ErrorContext(ctx, "session panicked", netserve.KeyErr, err, "stack", string(debug.Stack()))
-		}
-	}()
-	return s.listener(o).serve(ctx, t)
+func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) error {
+	err := netserve.Guard(func() error { return s.listener(o).serve(ctx, t) })
+	var p *netserve.PanicError
+	if errors.As(err, &p) {
+		s.log.ErrorContext(ctx, "session panicked", netserve.KeyErr, err, "stack", string(p.Stack))
+	}
+	return err
 }
 
 // listener is what the sessions of one listener share.
 type listener struct {
 	h   *Host
 	o   Options
+	tls *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
 	log *slog.Logger
 }
 

@@ -20,11 +20,10 @@ type Options struct {
 	// address and from then on by its JID. Default: none.
 	Shaper shaper.Rule `conf:"shaper"`
 
-	// TLS is the configuration for STARTTLS. Its certificate is chosen by SNI,
-	// or by the stream's to attribute for a client without SNI. Where the
-	// connections come encrypted already (tls: true in a file) only its
-	// ClientCAs are used, to verify the certificates of clients; nil, as
-	// everywhere, means those of the system. Default: nil.
+	// TLS is the configuration for STARTTLS. Its certificate is chosen by SNI, or
+	// by the stream's to attribute for a client without SNI. On connections that
+	// are encrypted already (tls: true in a file) only its ClientCAs count, for
+	// TLSVerify. Default: nil, no STARTTLS.
 	TLS *tls.Config `conf:"tls,certfile,cafile,ciphers,dhfile,protocol_options,tls_compression,tls_verify,prefix=c2s,alpn=xmpp-client"`
 
 	// StartTLS offers STARTTLS. Default: false; StartTLSRequired and TLSVerify

@@ -2,12 +2,12 @@ package c2s
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/internal/sasl"
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -100,14 +100,14 @@ func (s *session) authenticated() bool { return !s.jid.IsZero() }
 type encrypter interface {
 	// StartTLS makes the server's side of a handshake, and throws away what was
 	// read before.
-	StartTLS(ctx context.Context, cfg *tls.Config, domain string) error
+	StartTLS(ctx context.Context, server *netserve.TLS, domain string) error
 }
 
 // canEncrypt reports whether STARTTLS is offered.
 func (s *session) canEncrypt() bool {
 	o := &s.l.o
 	_, ok := s.t.(encrypter)
-	return ok && !s.t.Peer().Secure && o.TLS != nil && (o.StartTLS || o.StartTLSRequired || o.TLSVerify)
+	return ok && !s.t.Peer().Secure && s.l.tls != nil && (o.StartTLS || o.StartTLSRequired || o.TLSVerify)
 }
 
 // mustEncrypt reports whether nothing but STARTTLS is allowed.
@@ -217,7 +217,7 @@ func (s *session) upgrade(ctx context.Context) (state, error) {
 	}
 	ctx, cancel := s.neg.context(ctx)
 	defer cancel()
-	return s.open, s.t.(encrypter).StartTLS(ctx, s.l.o.TLS, s.domain)
+	return s.open, s.t.(encrypter).StartTLS(ctx, s.l.tls, s.domain)
 }
 
 var errNoTLS = errors.New("client wants STARTTLS, which is not offered")

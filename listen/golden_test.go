@@ -65,7 +65,7 @@ func TestGolden(t *testing.T) {
 		t.Errorf("STARTTLS listener: got %v, %+v", c.Entries[0].TLS, c2s)
 	}
 	direct := c.Entries[1]
-	if o := direct.Options.(c2sOptions); direct.TLS == nil || o.TLS != nil || o.NegotiationTimeout != 5*time.Second {
+	if o := direct.Options.(c2sOptions); direct.TLS == nil || o.TLS != direct.TLS || o.NegotiationTimeout != 5*time.Second {
 		t.Errorf("TLS listener: got %v, %+v", direct.TLS, o)
 	}
 	if got := direct.TLS.NextProtos; !slices.Equal(got, []string{"xmpp-client"}) {

@@ -27,7 +27,7 @@ type Entry struct {
 type Options struct {
 	// Value has the type of the schema.
 	Value any
-	// TLS is set with tls: true, and the TLS field of Value then is not.
+	// TLS is set with tls: true. It is what the TLS field of Value has, too.
 	TLS *tls.Config
 	// Spec is a text that is equal for equal options. It covers what they took
 	// from the top level. Certificates of certfiles do not count, as they
@@ -36,7 +36,7 @@ type Options struct {
 }
 
 // Decode fills the options of an entry. A TLS field is set whenever there is a
-// certificate and no tls: true, for STARTTLS. Problems are reported to d; the
+// certificate, for STARTTLS or for what is checked after it. Problems are reported to d; the
 // options then are of no use.
 func (d *Document) Decode(s Schema, e Entry) Options {
 	v := s.def()
@@ -208,8 +208,8 @@ func (d *Document) structure(v reflect.Value, s *Schema, n *Node) (spec string, 
 	return "{" + strings.Join(x.spec, ",") + "}", len(d.errors) == before
 }
 
-// tlsField builds the *tls.Config of a field, or that of the listener with
-// tls: true.
+// tlsField builds the *tls.Config of a field, which with tls: true is also that
+// of the listener.
 func (x *filler) tlsField(field reflect.Value, f *Field) {
 	o := x.tlsOptions(f)
 	switch {
@@ -228,7 +228,6 @@ func (x *filler) tlsField(field reflect.Value, f *Field) {
 	if o.on {
 		x.note("tls", "true")
 		x.tls = config
-		return
 	}
 	field.Set(reflect.ValueOf(config))
 }

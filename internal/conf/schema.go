@@ -274,6 +274,9 @@ func (f *Field) decodable(t reflect.Type) error {
 	case durationType, addrType, prefixType, accessType, shaperType, tlsType:
 		return nil
 	}
+	if isText(t) {
+		return nil
+	}
 	switch t.Kind() {
 	case reflect.Bool, reflect.Int, reflect.Int64, reflect.String:
 		return nil

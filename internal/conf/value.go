@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"net/netip"
@@ -277,6 +278,9 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		}
 		return v, spec, ok
 	}
+	if isText(t) {
+		return d.text(v, n)
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		x, ok := d.Bool(n)
@@ -305,6 +309,24 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 	}
 	spec, ok = d.structure(v, f.nested, n)
 	return v, spec, ok
+}
+
+// isText reports whether values of t read themselves from text, as addresses do.
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// text decodes n into v, which reads itself.
+func (d *Document) text(v reflect.Value, n *Node) (reflect.Value, string, bool) {
+	x, ok := d.String(n)
+	if !ok {
+		return v, "", false
+	}
+	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(x)); err != nil {
+		d.Errorf(n, "%v", err).because(err)
+		return v, "", false
+	}
+	return v, strconv.Quote(x), true
 }
 
 func (d *Document) number(f *Field, n *Node) (int64, bool) {

@@ -57,9 +57,8 @@ func (c *TLSConn) NetConn() net.Conn { return c.below.Conn }
 // SyscallConn gives access to the options of the socket: see Control.
 func (c *TLSConn) SyscallConn() (syscall.RawConn, error) { return Control(c.below.Conn) }
 
-// TLS makes TLSConns from one tls.Config. Whoever makes many should keep one:
-// TLSServer copies the configuration for each connection, which then holds the
-// copy.
+// TLS makes TLSConns from one tls.Config. It copies the configuration, so a
+// listener keeps one for all its connections.
 type TLS struct {
 	given  *tls.Config
 	used   *tls.Config
@@ -163,14 +162,6 @@ func certificate(cfg *tls.Config, hello *tls.ClientHelloInfo) (*tls.Certificate,
 		}
 	}
 	return &cfg.Certificates[0], nil
-}
-
-// TLSServer makes a TLS connection of c, for one that begins in the middle
-// (STARTTLS). A client that does not tell which server it wants (SNI) is taken
-// to have asked for fallbackName, which may be empty. cfg must not be changed
-// afterwards.
-func TLSServer(c net.Conn, cfg *tls.Config, fallbackName string) *TLSConn {
-	return NewTLS(cfg).Server(c, fallbackName)
 }
 
 // NewTLSListener returns a listener whose connections are *TLSConn. Accept

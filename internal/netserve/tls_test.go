@@ -97,7 +97,7 @@ func TestLocalCertificate(t *testing.T) {
 			for _, tt := range tests {
 				t.Run(name+"/"+tls.VersionName(version)+"/"+tt.name, func(t *testing.T) {
 					c, s := pair(t)
-					server := netserve.TLSServer(s, cfg, tt.fallback)
+					server := netserve.NewTLS(cfg).Server(s, tt.fallback)
 					if got := server.LocalCertificate(); got != nil {
 						t.Errorf("before the handshake: got a certificate, want none")
 					}
@@ -132,7 +132,7 @@ func TestCallbacksSeeTheConnection(t *testing.T) {
 			return &one, nil
 		},
 	}
-	server := netserve.TLSServer(s, cfg, "")
+	server := netserve.NewTLS(cfg).Server(s, "")
 	handshake(t, server.Conn, tls.Client(c, &tls.Config{InsecureSkipVerify: true}))
 	if len(seen) != 2 || seen[0] != s || seen[1] != s {
 		t.Errorf("got %v, want %v twice", seen, s)
@@ -141,7 +141,7 @@ func TestCallbacksSeeTheConnection(t *testing.T) {
 
 func TestNoCertificate(t *testing.T) {
 	c, s := pair(t)
-	server := netserve.TLSServer(s, &tls.Config{}, "")
+	server := netserve.NewTLS(&tls.Config{}).Server(s, "")
 	go func() { _ = tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake() }()
 	if err := server.Handshake(); err == nil {
 		t.Error("got a handshake without a certificate, want an error")
@@ -166,7 +166,7 @@ func TestSessionsResume(t *testing.T) {
 				for i := range 3 {
 					c, s := pair(t)
 					// A configuration prepared anew each time, as for STARTTLS.
-					server := netserve.TLSServer(s, cfg, "one.example")
+					server := netserve.NewTLS(cfg).Server(s, "one.example")
 					client := tls.Client(c, &tls.Config{ServerName: "one.example", RootCAs: pool, ClientSessionCache: cache, MaxVersion: version})
 					handshake(t, server.Conn, client)
 					if got, want := client.ConnectionState().DidResume, i > 0; got != want {
@@ -186,7 +186,7 @@ func TestTicketsDisabled(t *testing.T) {
 	for range 2 {
 		c, s := pair(t)
 		client := tls.Client(c, &tls.Config{ServerName: "one.example", RootCAs: pool, ClientSessionCache: cache})
-		handshake(t, netserve.TLSServer(s, cfg, "").Conn, client)
+		handshake(t, netserve.NewTLS(cfg).Server(s, "").Conn, client)
 		if client.ConnectionState().DidResume {
 			t.Error("got a resumed session, want none")
 		}
@@ -284,7 +284,7 @@ func TestTLSConnForwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	server := netserve.TLSServer(s, &tls.Config{Certificates: []tls.Certificate{one}}, "")
+	server := netserve.NewTLS(&tls.Config{Certificates: []tls.Certificate{one}}).Server(s, "")
 	if server.NetConn() != s {
 		t.Errorf("NetConn: got %v, want %v", server.NetConn(), s)
 	}
@@ -315,7 +315,7 @@ func TestTLSConnForwards(t *testing.T) {
 	}
 
 	_, mem := pair(t)
-	if _, err := netserve.TLSServer(mem, &tls.Config{}, "").SyscallConn(); !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := netserve.NewTLS(&tls.Config{}).Server(mem, "").SyscallConn(); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("SyscallConn without a socket: got %v, want errors.ErrUnsupported", err)
 	}
 	var _ syscall.Conn = server
@@ -334,10 +334,10 @@ func BenchmarkServer(b *testing.B) {
 			t.Server(s, "one.example")
 		}
 	})
-	b.Run("TLSServer", func(b *testing.B) {
+	b.Run("a TLS for each", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			netserve.TLSServer(s, cfg, "one.example")
+			netserve.NewTLS(cfg).Server(s, "one.example")
 		}
 	})
 }

@@ -114,7 +114,7 @@ func TestLayersForward(t *testing.T) {
 				}
 				c := counted.Serving()
 				if l.tlsAbove {
-					c = netserve.TLSServer(c, server, "")
+					c = netserve.NewTLS(server).Server(c, "")
 				}
 				checkForwarding(t, c, client, name != "memory" && !l.tlsBelow, l.tlsAbove || l.tlsBelow)
 				_, _ = client.Close(), c.Close()
@@ -206,7 +206,7 @@ func TestTLSBelow(t *testing.T) {
 	client := tls.Client(a, &tls.Config{ServerName: "example.org", RootCAs: pool})
 	shaken := make(chan error, 1)
 	go func() { shaken <- client.Handshake() }()
-	c := new(Meter).Count(netserve.TLSServer(b, &tls.Config{Certificates: []tls.Certificate{cert}}, "")).Serving().(*tlsBelow)
+	c := new(Meter).Count(netserve.NewTLS(&tls.Config{Certificates: []tls.Certificate{cert}}).Server(b, "")).Serving().(*tlsBelow)
 	if err := c.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}

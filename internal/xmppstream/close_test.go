@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -304,7 +305,7 @@ func TestUseAfterClose(t *testing.T) {
 		if err := s.Write(stanza.Batch{Bytes: []byte("<x/>")}); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Write: got %v, want %v", err, net.ErrClosed)
 		}
-		if err := s.StartTLS(t.Context(), serverTLS(t), ""); !errors.Is(err, net.ErrClosed) {
+		if err := s.StartTLS(t.Context(), netserve.NewTLS(serverTLS(t)), ""); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("StartTLS: got %v, want %v", err, net.ErrClosed)
 		}
 		if err := s.Close(shutdown); err != nil {

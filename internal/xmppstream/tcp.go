@@ -287,7 +287,7 @@ func (t *TCP) Standalone() bool { return false }
 // before the handshake is thrown away unread. The read and write deadlines
 // apply, and ctx. After an error nothing more is written to the peer.
 // See RFC 6120, section 5.4.3.
-func (t *TCP) StartTLS(ctx context.Context, cfg *tls.Config, domain string) error {
+func (t *TCP) StartTLS(ctx context.Context, server *netserve.TLS, domain string) error {
 	t.reading.take()
 	defer t.reading.give()
 	t.scan.Discard()
@@ -299,7 +299,7 @@ func (t *TCP) StartTLS(ctx context.Context, cfg *tls.Config, domain string) erro
 		}
 		return errors.New("stream uses TLS already")
 	}
-	conn := netserve.TLSServer(t.shaped, cfg, domain)
+	conn := server.Server(t.shaped, domain)
 	t.conn, t.overTLS = conn, true // at once: from here on nobody may write in the clear
 	t.mu.Unlock()
 	if err := t.handshake(ctx, conn); err != nil {

@@ -79,7 +79,7 @@ func TestStartTLS(t *testing.T) {
 				t.Errorf("before TLS: got %+v", p)
 			}
 			cfg := serverTLS(t)
-			if err := s.StartTLS(t.Context(), cfg, "example.com"); err != nil {
+			if err := s.StartTLS(t.Context(), netserve.NewTLS(cfg), "example.com"); err != nil {
 				t.Fatal(err)
 			}
 			p := s.Peer()
@@ -117,7 +117,7 @@ func TestStartTLSFails(t *testing.T) {
 		out, _ = io.ReadAll(b)
 	})
 	begin(t, s)
-	if err := s.StartTLS(t.Context(), serverTLS(t), ""); err == nil {
+	if err := s.StartTLS(t.Context(), netserve.NewTLS(serverTLS(t)), ""); err == nil {
 		t.Error("StartTLS: got no error")
 	}
 	s.Close(shutdown)
@@ -157,7 +157,7 @@ func TestStartTLSSilentClient(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				others.Go(func() {
-					if err := s.StartTLS(ctx, serverTLS(t), ""); !errors.Is(err, tt.err) {
+					if err := s.StartTLS(ctx, netserve.NewTLS(serverTLS(t)), ""); !errors.Is(err, tt.err) {
 						t.Errorf("StartTLS: got %v, want %v", err, tt.err)
 					}
 				})
@@ -181,7 +181,7 @@ func TestDirectTLS(t *testing.T) {
 	cfg := serverTLS(t)
 	for name, server := range map[string]func(net.Conn) net.Conn{
 		"crypto/tls": func(c net.Conn) net.Conn { return tls.Server(c, cfg) },
-		"netserve":   func(c net.Conn) net.Conn { return netserve.TLSServer(c, cfg, "example.com") },
+		"netserve":   func(c net.Conn) net.Conn { return netserve.NewTLS(cfg).Server(c, "example.com") },
 		"wrapped":    func(c net.Conn) net.Conn { return wrapper{tls.Server(c, cfg)} },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -205,7 +205,7 @@ func TestDirectTLS(t *testing.T) {
 			if !p.Secure || p.TLS == nil || !p.TLS.HandshakeComplete || (p.Certificate != nil) != (name == "netserve") {
 				t.Errorf("peer: got %+v", p)
 			}
-			if err := s.StartTLS(t.Context(), cfg, ""); err == nil {
+			if err := s.StartTLS(t.Context(), netserve.NewTLS(cfg), ""); err == nil {
 				t.Error("StartTLS within TLS: got no error")
 			}
 			s.Close(shutdown)

@@ -30,9 +30,7 @@ func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 			if c.Listed {
 				o.Value = c.Value
 			}
-			if err := h.Register.Configure(o); err != nil {
-				log.Error("the old options of mod_register stay", "err", err)
-			}
+			h.Register.Configure(o)
 		}),
 	)
 }

@@ -40,7 +40,7 @@ type Host struct {
 }
 
 // New returns the usual services. It starts no goroutine and opens nothing. The
-// error is about Options or Register.
+// error is about Options.
 func New(c Config) (*Host, error) {
 	if len(c.Options.Hosts) == 0 {
 		c.Options = Defaults()
@@ -62,12 +62,9 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg, err := register.New(register.Config{
+	reg := register.New(register.Config{
 		Accounts: accounts, Router: local, Options: c.Register, Timeout: c.Options.RegistrationTimeout, Log: c.Log,
 	})
-	if err != nil {
-		return nil, err
-	}
 	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, Register: reg}
 	local.Users = accounts
 	local.IQ = h.IQ

@@ -26,7 +26,8 @@ type Transport interface {
 	Header(h Header, batch Batch) error
 
 	// Read waits for the next child of the stream. What it returns is the
-	// caller's; nothing of it is reused.
+	// caller's; nothing of it is reused. A *Error comes together with the stanza
+	// that it refuses, for the caller to answer; the stream goes on.
 	Read() (Incoming, error)
 
 	// Write sends a batch. It does not keep it. It returns when the operating

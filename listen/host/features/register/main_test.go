@@ -72,11 +72,7 @@ func (f *fake) Kick(j, _ stanza.JID, r *stanza.StreamError) int {
 func newService(t *testing.T, o Options) (*Service, *fake) {
 	t.Helper()
 	f := &fake{passwords: map[string]string{"romeo@a.test": "old"}}
-	s, err := New(Config{Accounts: f, Router: f, Options: stanza.PerHost[Options]{Value: o}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, f
+	return New(Config{Accounts: f, Router: f, Options: stanza.PerHost[Options]{Value: o}}), f
 }
 
 func peer(addr string) stanza.Peer {

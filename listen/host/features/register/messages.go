@@ -15,8 +15,8 @@ func (r *request) tell(ctx context.Context, account stanza.JID) {
 	if w := r.options.WelcomeMessage; w != (Welcome{}) {
 		r.send(ctx, message(from, account, stanza.TypeNormal, w.Subject, w.Body))
 	}
-	for _, to := range r.Service.options.Load().watchers.For(r.domain) {
-		body := fmt.Sprintf("[%s] The account %s was registered from IP address %s using mod_register.",
+	for _, to := range r.options.RegistrationWatchers {
+		body := fmt.Sprintf("[%s] %s was registered in-band from %s.",
 			time.Now().UTC().Format(time.DateTime), account, r.peer.Addr.Addr())
 		r.send(ctx, message(from, to, stanza.TypeChat, "", body))
 	}

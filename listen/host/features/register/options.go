@@ -1,7 +1,6 @@
 package register
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/tidewaiter/tidewaiter/acl"
@@ -45,7 +44,7 @@ type Options struct {
 
 	// RegistrationWatchers are sent a message about each new account.
 	// Default: none.
-	RegistrationWatchers []string `conf:"registration_watchers"`
+	RegistrationWatchers []stanza.JID `conf:"registration_watchers"`
 
 	// WelcomeMessage is sent to each new account. Default: none.
 	WelcomeMessage Welcome `conf:"welcome_message"`
@@ -70,19 +69,6 @@ func Defaults() Options {
 
 // Off returns options by which there is no in-band registration.
 func Off() Options { return Options{} }
-
-// watchers returns the addresses of RegistrationWatchers.
-func (o *Options) watchers() ([]stanza.JID, error) {
-	var list []stanza.JID
-	for _, w := range o.RegistrationWatchers {
-		j, err := stanza.ParseJID(w)
-		if err != nil {
-			return nil, fmt.Errorf("registration_watchers: %w", err)
-		}
-		list = append(list, j)
-	}
-	return list, nil
-}
 
 // isOff reports whether the options are the zero Options.
 func (o *Options) isOff() bool {

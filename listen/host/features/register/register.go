@@ -53,48 +53,29 @@ type Service struct {
 	accounts Accounts
 	router   Router
 	log      *slog.Logger
-	options  atomic.Pointer[settings]
+	options  atomic.Pointer[stanza.PerHost[Options]]
 	recent   *recent
 }
 
-// settings are options with their addresses parsed.
-type settings struct {
-	options  stanza.PerHost[Options]
-	watchers stanza.PerHost[[]stanza.JID]
-}
-
-// New returns a Service. The error is that of Configure.
-func New(c Config) (*Service, error) {
+// New returns a Service.
+func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{accounts: c.Accounts, router: c.Router, log: c.Log, recent: newRecent(MaxRecent)}
 	s.SetTimeout(c.Timeout)
-	return s, s.Configure(c.Options)
+	s.Configure(c.Options)
+	return s
 }
 
-// Configure takes new options. It returns an error, and the old options stay,
-// if an address among them is none.
-func (s *Service) Configure(o stanza.PerHost[Options]) error {
-	n := &settings{options: o, watchers: stanza.PerHost[[]stanza.JID]{Hosts: make(map[string][]stanza.JID)}}
-	var err error
-	if n.watchers.Value, err = o.Value.watchers(); err != nil {
-		return err
-	}
-	for h, of := range o.Hosts {
-		if n.watchers.Hosts[h], err = of.watchers(); err != nil {
-			return err
-		}
-	}
-	s.options.Store(n)
-	return nil
-}
+// Configure takes new options.
+func (s *Service) Configure(o stanza.PerHost[Options]) { s.options.Store(&o) }
 
 // SetTimeout sets the least time between two registrations from one address;
 // 0: no limit.
 func (s *Service) SetTimeout(d time.Duration) { s.recent.setTimeout(d) }
 
-func (s *Service) optionsOf(domain string) Options { return s.options.Load().options.For(domain) }
+func (s *Service) optionsOf(domain string) Options { return s.options.Load().For(domain) }
 
 // Offered reports whether a domain has in-band registration at all.
 func (s *Service) Offered(domain string) bool {
