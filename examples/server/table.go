@@ -41,7 +41,7 @@ func tlsState(e listen.Entry) string {
 	}
 	o, ok := e.Options.(c2s.Options)
 	switch {
-	case !ok || !o.StartTLS && !o.StartTLSRequired && !o.TLSVerify:
+	case !ok || o.TLS == nil || !o.StartTLS && !o.StartTLSRequired && !o.TLSVerify:
 		return "none"
 	case o.StartTLSRequired:
 		return "STARTTLS required"

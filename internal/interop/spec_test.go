@@ -1,0 +1,103 @@
+//go:build interop
+
+package interop
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// specBlocks returns the YAML blocks of ejabberd's page about listen modules.
+// It must be there: TIDEWAITER_LISTEN_SPEC names it.
+func specBlocks(t *testing.T) []string {
+	t.Helper()
+	page := os.Getenv("TIDEWAITER_LISTEN_SPEC")
+	if page == "" {
+		t.Fatal("TIDEWAITER_LISTEN_SPEC does not name the page about listen modules")
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var blocks []string
+	for _, b := range regexp.MustCompile("(?ms)^``` ?yaml\n(.*?)^```").FindAllSubmatch(text, -1) {
+		blocks = append(blocks, string(b[1]))
+	}
+	return blocks
+}
+
+// check runs the server's -check on a configuration whose certificate paths
+// point to cert, and returns what it printed, with the file's name as FILE, and
+// the exit status.
+func check(t *testing.T, config, cert string) (string, int) {
+	t.Helper()
+	config = regexp.MustCompile(`/(?:etc/ejabberd|path/to)/\w+\.pem`).ReplaceAllString(config, cert)
+	file := filepath.Join(t.TempDir(), "ejabberd.yml")
+	write(t, file, config)
+	var out bytes.Buffer
+	cmd := exec.Command(serverBinary, "-check", "-config", file)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	_ = cmd.Run()
+	return strings.ReplaceAll(out.String(), file, "FILE"), cmd.ProcessState.ExitCode()
+}
+
+// The two long examples at the end of the page: the documented warnings, and a
+// line for each module that this build lacks.
+func TestSpecExamplesCheck(t *testing.T) {
+	blocks := specBlocks(t)
+	if len(blocks) < 2 {
+		t.Fatalf("the page has %d YAML blocks", len(blocks))
+	}
+	cert := filepath.Join(t.TempDir(), "server.pem")
+	write(t, cert, newAuthority(t).issue(t, "example.com", "example.org", "example.net"))
+	for i, want := range []string{specThreeDomains, specTransports} {
+		got, status := check(t, blocks[len(blocks)-2+i], cert)
+		if got != strings.TrimPrefix(want, "\n") {
+			t.Errorf("example %d: got\n%s\nwant%s", i+1, got, want)
+		}
+		if status != 1 {
+			t.Errorf("example %d: status %d, want 1 as modules are missing", i+1, status)
+		}
+	}
+}
+
+const specThreeDomains = `
+warning: FILE:14:13: listen[0].access: the access rule c2s is not defined and denies everybody
+warning: FILE:15:13: listen[0].shaper: the shaper rule c2s_shaper is not defined and sets no limit
+warning: FILE:21:13: listen[1].access: the access rule c2s is not defined and denies everybody
+warning: FILE:22:13: listen[1].shaper: the shaper rule c2s_shaper is not defined and sets no limit
+warning: FILE:49:1: s2s_use_starttls: known to ejabberd, has no effect here
+warning: FILE:50:1: outgoing_s2s_families: known to ejabberd, has no effect here
+warning: FILE:53:1: outgoing_s2s_timeout: known to ejabberd, has no effect here
+error: FILE:28:13: listen[2].module: this build has no module ejabberd_s2s_in
+error: FILE:34:13: listen[3].module: this build has no module ejabberd_stun
+error: FILE:37:13: listen[4].module: this build has no module ejabberd_http
+error: FILE:43:13: listen[5].module: this build has no module ejabberd_http
+4 errors, 7 warnings
+`
+
+const specTransports = `
+warning: FILE:1:1: hosts: no virtual hosts: localhost is served
+warning: FILE:15:13: shaper_rules.c2s_shaper[0].none: the ACL admin is not defined and matches nobody
+warning: FILE:27:1: s2s_access: known to ejabberd, has no effect here
+warning: FILE:28:1: s2s_use_starttls: known to ejabberd, has no effect here
+warning: FILE:28:19: s2s_use_starttls: deprecated: write required, and leave mod_s2s_dialback out of modules
+warning: FILE:60:22: listen[5].access_commands: has no effect any more; use api_permissions
+error: FILE:49:13: listen[3].module: this build has no module ejabberd_s2s_in
+error: FILE:52:13: listen[4].module: this build has no module ejabberd_http
+error: FILE:59:13: listen[5].module: this build has no module ejabberd_xmlrpc
+error: FILE:64:13: listen[6].module: this build has no module ejabberd_service
+error: FILE:71:13: listen[7].module: this build has no module ejabberd_service
+error: FILE:77:13: listen[8].module: this build has no module ejabberd_service
+error: FILE:85:13: listen[9].module: this build has no module ejabberd_service
+error: FILE:91:13: listen[10].module: this build has no module ejabberd_service
+error: FILE:95:13: listen[11].module: this build has no module ejabberd_service
+error: FILE:101:13: listen[12].module: this build has no module ejabberd_service
+error: FILE:107:13: listen[13].module: this build has no module ejabberd_service
+11 errors, 6 warnings
+`
