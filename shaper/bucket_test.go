@@ -3,8 +3,8 @@ package shaper
 import (
 	"math/big"
 	"math/rand/v2"
-	"sync"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
