@@ -9,26 +9,6 @@ import (
 	"testing"
 )
 
-// TestPunycode has samples of RFC 3492, section 7.1, with names that are in
-// use.
-func TestPunycode(t *testing.T) {
-	for u, want := range map[string]string{
-		"ليهمابتكلموشعربي؟":            "egbpdaj6bu4bxfgehfvwxn",
-		"他们为什么不说中文":                    "ihqwcrb4cv8a8dqg056pqjye",
-		"Pročprostěnemluvíčesky":       "Proprostnemluvesky-uyb24dma41a",
-		"почемужеонинеговорятпорусски": "b1abfaaepdrnnbgefbadotcwatmq2g4l",
-		"3年b組金八先生":                     "3b-ww4c5e180e575a65lsy2b",
-		"bücher":                       "bcher-kva",
-		"münchen":                      "mnchen-3ya",
-		"😀":                            "e28h",
-		"ü":                            "tda",
-	} {
-		if got := punycode(u); got != want {
-			t.Errorf("punycode(%q) = %q, want %q", u, got, want)
-		}
-	}
-}
-
 func TestASCIIName(t *testing.T) {
 	for name, want := range map[string]string{
 		"":                       "",
@@ -37,6 +17,7 @@ func TestASCIIName(t *testing.T) {
 		"BÜCHER.example.org":     "xn--bcher-kva.example.org",
 		"bücher.münchen.example": "xn--bcher-kva.xn--mnchen-3ya.example",
 		"xn--bcher-kva.example":  "xn--bcher-kva.example",
+		"::1.":                   "::1",
 		"*.Example.org":          "*.example.org",
 		"127.0.0.1":              "127.0.0.1",
 		"0:0:0:0:0:0:0:1":        "::1",
@@ -94,7 +75,7 @@ func FuzzASCIIName(f *testing.F) {
 	f.Add("例え.テスト", "a.b")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		x := asciiName(a)
-		if isASCII(x) && asciiName(x) != x && !strings.HasSuffix(x, ".") {
+		if len(a) <= maxName && asciiName(x) != x && !strings.HasSuffix(x, ".") {
 			t.Errorf("asciiName(%q) = %q, which becomes %q", a, x, asciiName(x))
 		}
 		fold := func(s string) string { return strings.ToLower(strings.TrimSuffix(s, ".")) }

@@ -45,7 +45,7 @@ func rules() []rule {
 		{"internal/xmppstream", append([]string{"internal/xmlstream", "internal/sasl", "internal/netserve"}, vocabulary...)},
 		{"internal/netserve", nil},
 		{"internal/sock", []string{"internal/netserve", "golang.org/x/sys/unix", "github.com/pires/go-proxyproto"}},
-		{"internal/certs", []string{"golang.org/x/crypto/..."}},
+		{"internal/certs", []string{"golang.org/x/net/idna"}},
 		{"internal/conf", []string{"acl", "shaper", "internal/certs", "internal/jidprep", "go.yaml.in/yaml/v3"}},
 		{"internal/...", append([]string{"internal/..."}, vocabulary...)},
 		{"examples/...", []string{"..."}},
