@@ -60,18 +60,23 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestVirtualHosts wants that a definition of a virtual host replaces the
-// global one of its name there and nowhere else.
+// TestVirtualHosts wants that a table of a virtual host replaces the global one
+// there, as a whole, and nowhere else. A host without a table has the global
+// one.
 func TestVirtualHosts(t *testing.T) {
 	ref := newRef(t, Config{
-		Hosts: []string{"one.test", "two.test"},
+		Hosts: []string{"one.test", "two.test", "three.test", "four.test"},
 		Global: Tables{
 			ACLs:  map[string][]Condition{"staff": {one(t, User, "ana")}},
 			Rules: map[string]Rules{"c2s": {Allow(Named("staff"))}, "muc": {Allow()}},
 		},
 		PerHost: map[string]Tables{"two.test": {
 			ACLs:  map[string][]Condition{"staff": {one(t, User, "bo")}, "local": {one(t, User, "cy")}},
-			Rules: map[string]Rules{"muc": {Deny()}, "local": {Allow(Named("local"))}},
+			Rules: map[string]Rules{"muc": {Deny()}, "local": {Allow(Named("local"))}, "own": {Allow(Named("staff"))}},
+		}, "three.test": {
+			ACLs: map[string][]Condition{"staff": {one(t, User, "di")}},
+		}, "four.test": {
+			Rules: map[string]Rules{},
 		}},
 	})
 	tests := []struct {
@@ -81,7 +86,12 @@ func TestVirtualHosts(t *testing.T) {
 		{"c2s", "ana@one.test", "one.test", true},
 		{"c2s", "bo@one.test", "one.test", false},
 		{"c2s", "ana@two.test", "two.test", false},
-		{"c2s", "bo@two.test", "two.test", true},
+		{"c2s", "bo@two.test", "two.test", false},
+		{"own", "bo@two.test", "two.test", true},
+		{"own", "ana@two.test", "two.test", false},
+		{"c2s", "di@three.test", "three.test", true},
+		{"c2s", "ana@three.test", "three.test", false},
+		{"muc", "ana@four.test", "four.test", false},
 		{"c2s", "ana@two.test", "", true},
 		{"c2s", "bo@two.test", "", false},
 		{"muc", "ana@one.test", "one.test", true},
@@ -232,6 +242,7 @@ func TestUndefined(t *testing.T) {
 	want := []Reference{
 		{"", OptionAccessRules, "c2s", 0, OptionACL, "blocked"},
 		{"", OptionAccessRules, "c2s", 1, OptionACL, "bots"},
+		{"one.test", OptionAccessRules, "muc", 0, OptionACL, "staff"},
 		{"one.test", OptionAccessRules, "muc", 2, OptionACL, "x"},
 		{"", OptionAPIPermissions, "ops", -1, OptionACL, "admin"},
 		{"", OptionAPIPermissions, "ops", -1, OptionAccessRules, "ops"},
@@ -240,7 +251,7 @@ func TestUndefined(t *testing.T) {
 	if got := set.Undefined(); !slices.Equal(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if !set.HasACL("one.test", "local") || set.HasACL("", "local") || set.HasACL("two.test", "local") || !set.HasACL("one.test", "staff") || !set.HasACL("", "all") {
+	if !set.HasACL("one.test", "local") || set.HasACL("", "local") || set.HasACL("two.test", "local") || set.HasACL("one.test", "staff") || !set.HasACL("two.test", "staff") || !set.HasACL("", "all") {
 		t.Error("HasACL: got a wrong answer")
 	}
 	if !set.HasRule("one.test", "muc") || set.HasRule("", "muc") || !set.HasRule("two.test", "c2s") || !set.HasRule("", "none") {

@@ -13,8 +13,8 @@ type Config struct {
 	Hosts []string
 	// Global are the tables for all virtual hosts.
 	Global Tables
-	// PerHost are the tables of single virtual hosts. What is defined there
-	// replaces the global definition of the same name.
+	// PerHost are the tables of single virtual hosts. A table there that is not
+	// nil replaces the global one as a whole.
 	PerHost map[string]Tables
 	// Permissions say who may run which command; nil: DefaultPermissions. A
 	// group of console commands is added unless one has that name.
@@ -38,6 +38,7 @@ type Set struct {
 	groups []Group
 }
 
+// table is what a Tables was compiled to, with the same maps being nil.
 type table struct {
 	acls  map[string]list
 	rules map[string]Rules
@@ -110,7 +111,10 @@ var (
 )
 
 func compile(host string, t Tables) (table, []error) {
-	c := table{acls: make(map[string]list, len(t.ACLs)), rules: maps.Clone(t.Rules)}
+	c := table{rules: maps.Clone(t.Rules)}
+	if t.ACLs != nil {
+		c.acls = make(map[string]list, len(t.ACLs))
+	}
 	var errs []error
 	fail := func(o Option, name string, err error) {
 		errs = append(errs, &DefinitionError{Host: host, Option: o, Name: name, Err: err})
@@ -155,8 +159,8 @@ func (s *Set) IsLocal(domain string) bool {
 	return ok
 }
 
-// HasACL reports whether the tables of a virtual host, or the global ones,
-// define an ACL. The built-in names count as defined.
+// HasACL reports whether an ACL is defined in the table that applies to a
+// virtual host. The built-in names count as defined.
 func (s *Set) HasACL(host, name string) bool {
 	_, ok := s.acl(s.vhosts[host], name)
 	return ok || Reserved(name)
@@ -168,24 +172,23 @@ func (s *Set) HasRule(host, name string) bool {
 	return ok || Reserved(name)
 }
 
-// acl finds an ACL: that of a virtual host (nil: none), else the global one.
+// acl finds an ACL in the table of a virtual host (nil: none) or, if it has
+// none, in the global one.
 func (s *Set) acl(vhost *table, name string) (list, bool) {
-	if vhost != nil {
-		if l, ok := vhost.acls[name]; ok {
-			return l, true
-		}
+	acls := s.global.acls
+	if vhost != nil && vhost.acls != nil {
+		acls = vhost.acls
 	}
-	l, ok := s.global.acls[name]
+	l, ok := acls[name]
 	return l, ok
 }
 
 // rule finds an access rule in the same way.
 func (s *Set) rule(vhost *table, name string) (Rules, bool) {
-	if vhost != nil {
-		if r, ok := vhost.rules[name]; ok {
-			return r, true
-		}
+	rules := s.global.rules
+	if vhost != nil && vhost.rules != nil {
+		rules = vhost.rules
 	}
-	r, ok := s.global.rules[name]
+	r, ok := rules[name]
 	return r, ok
 }

@@ -68,7 +68,7 @@ func (s *session) begin(ctx context.Context, e *stanza.Element) (state, error) {
 	if err != nil {
 		return s.fail(err)
 	}
-	s.mechanism = mechanism
+	s.mechanism, s.neg.since = mechanism, time.Now()
 	return s.step(ctx, initial)
 }
 
@@ -116,7 +116,6 @@ func (s *session) step(ctx context.Context, msg []byte) (state, error) {
 	}
 	s.jid = user
 	s.neg.exchange, s.neg.failures, s.neg.failed = nil, 0, nil
-	s.neg.since = time.Now()
 	s.t.SetLimits(stanza.Limits{Bytes: s.l.o.MaxStanzaSize, Elements: s.l.o.MaxStanzaElements})
 	return s.open, nil
 }
@@ -128,12 +127,13 @@ func (s *session) fail(failure error) (state, error) {
 	if err := s.write(xmppstream.AppendFailure(nil, failure)); err != nil {
 		return nil, err
 	}
-	return s.retry(s.negotiate, "too many failed logins")
+	return s.retry(s.negotiate, maxFailures, "too many failed logins")
 }
 
-// retry lets the client try again in next, or ends the stream.
-func (s *session) retry(next state, text string) (state, error) {
-	if s.neg.failures++; s.neg.failures < maxFailures {
+// retry lets the client try again in next, or ends the stream at the failure
+// that is one too many.
+func (s *session) retry(next state, most int, text string) (state, error) {
+	if s.neg.failures++; s.neg.failures < most {
 		return next, nil
 	}
 	return nil, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: text}

@@ -33,7 +33,7 @@ func (s *session) bind(ctx context.Context) (state, error) {
 	if err := s.writeStanza(in.Stanza.ErrorReply(s.stanzaError(ctx, err))); err != nil {
 		return nil, err
 	}
-	return s.retry(s.bind, "too many refused resources")
+	return s.retry(s.bind, maxRefusals, "too many refused resources")
 }
 
 func (s *session) wantsResource(iq *stanza.Stanza) bool {

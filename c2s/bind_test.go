@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -106,7 +109,7 @@ func TestBeforeBind(t *testing.T) {
 func TestBindRetries(t *testing.T) {
 	r := start(t, func(r *rig) { r.o.Access = acl.None })
 	c := r.authenticated("ana")
-	for range maxFailures {
+	for range maxRefusals {
 		c.Send(bindRequest("boat"))
 		c.Expect("</iq>")
 	}
@@ -158,6 +161,27 @@ func TestSubjects(t *testing.T) {
 	if b.Conflict != stanza.SetResource || b.Since.IsZero() || b.Peer.Addr.Addr() != ip || b.JID.String() != "ana@one.test/boat" {
 		t.Errorf("got binding %+v, want ana@one.test/boat from %v with setresource", b, ip)
 	}
+}
+
+// TestBindTellsWhenLoginBegan: not when it succeeded, because what was checked
+// on the way, such as keys for SCRAM, may be as old as its begin.
+func TestBindTellsWhenLoginBegan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t)
+		c := r.open()
+		c.Send("<auth xmlns='" + nsSASL + "' mechanism='PLAIN'/>")
+		c.Expect("<challenge")
+		c.Expect("/>")
+		began := time.Now()
+		time.Sleep(10 * time.Second)
+		c.Send("<response xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString([]byte("\x00ana\x00anchor")) + "</response>")
+		c.Expect("<success")
+		c.open("one.test")
+		c.bind("ana", "boat")
+		if got := r.fake.binding.Since; !got.Equal(began) {
+			t.Errorf("got a login since %v, want since %v", got, began)
+		}
+	})
 }
 
 // deliverEarly gives n messages to a session that is about to begin.

@@ -43,6 +43,7 @@ type Domains interface {
 type Router interface {
 	// Bind registers a session and returns its full JID. It returns a
 	// *stanza.Error when the session is refused: Conflict, NotAllowed,
+	// NotAuthorized when the login has become void since it began,
 	// ResourceConstraint.
 	Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error)
 

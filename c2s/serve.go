@@ -1,6 +1,7 @@
 package c2s
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -10,11 +11,14 @@ import (
 )
 
 // serve is the state of a client that has its resource. It takes its stanzas
-// until the stream ends.
+// until the stream ends. One that comes after Kick, while the queue is still
+// being written, is not heard any more: the address may be another session's.
 func (s *session) serve(ctx context.Context) (state, error) {
 	for {
 		in, err := s.t.Read()
 		switch {
+		case s.out.Ending():
+			return nil, cmp.Or(err, stanza.ErrClosed)
 		case err == nil && in.Nonza != nil:
 			err = unsupported(in.Nonza)
 		case err == nil:

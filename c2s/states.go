@@ -1,8 +1,10 @@
 package c2s
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -23,9 +25,12 @@ import (
 
 // Bounds of what a client may try before it has its resource.
 const (
-	// maxFailures is how many failed logins, or refused resources, end a
-	// stream: RFC 6120, section 6.4.5, wants between two and five retries.
+	// maxFailures is how many failed logins end a stream: RFC 6120, section
+	// 6.4.5, wants between two and five retries.
 	maxFailures = 4
+	// maxRefusals is how many refused resources do: RFC 6120, section 7.7.3,
+	// wants between five and ten retries.
+	maxRefusals = 7
 	// maxRequests is how many requests a client may make before login.
 	maxRequests = 20
 )
@@ -38,7 +43,7 @@ type negotiation struct {
 	failures int           // of logins, then of resources
 	requests int           // before login
 	failed   error         // the last of the failures
-	since    time.Time     // of the login
+	since    time.Time     // when the login began
 }
 
 // context bounds a call of the host by the time that is left.
@@ -59,6 +64,9 @@ func (s *session) open(context.Context) (state, error) {
 	}
 	answer := stanza.Header{
 		ID: xmppstream.NewStreamID(), Lang: "en", Version: "1.0", Namespace: stanza.NSClient,
+	}
+	if h.Version == "" {
+		answer.Version = "" // RFC 6120, section 4.7.5
 	}
 	if err := s.accept(h, &answer); err != nil {
 		_ = s.t.Header(answer, stanza.Batch{})
@@ -141,9 +149,22 @@ func wrongStanza(in stanza.Incoming, err error) bool {
 	return in.Stanza != nil && errors.As(err, &e)
 }
 
+// unsupported is the end of a stream on which an element came that is none of
+// ours. A client may also report an error of its own, which is not answered
+// with another one.
+// See RFC 6120, section 4.9.1.1.
 func unsupported(e *stanza.Element) error {
+	if e.Name == (stanza.Name{Space: stanza.NSStream, Local: "error"}) {
+		condition := "without condition"
+		if len(e.Children) > 0 {
+			condition = clip(e.Children[0].Name.Local)
+		}
+		return fmt.Errorf("client reports the stream error %q", condition)
+	}
 	return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType, Text: "unknown element " + clip(e.Name.Local)}
 }
+
+var errBeforeLogin = errors.New("stanza before login")
 
 func notAuthorized(err error) error {
 	return &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Err: err}
@@ -163,7 +184,7 @@ func clip(s string) string {
 func (s *session) request(ctx context.Context, st *stanza.Stanza, wrong error) (state, error) {
 	h := s.l.h.PreAuthIQ
 	if h == nil || st.Kind != stanza.IQ || isAnswer(st) || !st.To.IsZero() && !s.isHost(st.To) {
-		return nil, notAuthorized(wrong)
+		return nil, notAuthorized(cmp.Or(wrong, errBeforeLogin))
 	}
 	if s.neg.requests++; s.neg.requests > maxRequests {
 		return nil, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "too many requests before login"}

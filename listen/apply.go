@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/sock"
 )
@@ -22,7 +24,8 @@ const (
 	// options in place.
 	Updated
 	// Restarted: a datagram listener has ended and begins again, on the same
-	// socket if that could be kept.
+	// socket if that could be kept; or a stream listener has a new socket, and
+	// the sessions go on.
 	Restarted
 	// Removed: the socket is closed. The sessions have the grace period.
 	Removed
@@ -44,7 +47,7 @@ type Step struct {
 type change struct {
 	Step
 	l        *listener // that runs the entry; nil: there is none yet
-	replaces *listener // must go because the entry needs another socket
+	replaces *listener // has the address, and the entry needs another socket
 	bound    *bound    // socket for a new listener
 }
 
@@ -112,8 +115,9 @@ func (s *Server) plan(entries []Entry) (*plan, error) {
 		}
 		c := &change{Step: Step{Entry: e, Change: Added}}
 		if same := idle[e.key()]; len(same) > 0 {
-			c.match(same[0])
-			idle[e.key()] = same[1:]
+			n := max(0, slices.IndexFunc(same, func(l *listener) bool { return l.entry.Network == e.Network }))
+			c.match(same[n])
+			idle[e.key()] = slices.Delete(same, n, n+1)
 		}
 		if c.replaces != nil {
 			p.replace = append(p.replace, c.replaces)
@@ -133,7 +137,7 @@ func (s *Server) plan(entries []Entry) (*plan, error) {
 func (c *change) match(l *listener) {
 	old := &l.entry
 	switch {
-	case l.isLost(), c.Entry.datagram() && c.Entry.Socket.Readers != old.Socket.Readers:
+	case l.isLost(), c.Entry.Network != old.Network, c.Entry.datagram() && c.Entry.Socket.Readers != old.Socket.Readers:
 		c.replaces, c.Change = l, Restarted
 	case c.Entry.same(old):
 		c.l, c.Change = l, Kept
@@ -142,8 +146,9 @@ func (c *change) match(l *listener) {
 	}
 }
 
-// key is the address of an entry as configured.
-func (e *Entry) key() string { return e.Network + " " + e.Address }
+// key is the address of an entry as configured. Whether an IPv6 wildcard takes
+// IPv4 connections, too, depends on the other entries and is no part of it.
+func (e *Entry) key() string { return strings.TrimRight(e.Network, "46") + " " + e.Address }
 
 func (e *Entry) datagram() bool { return sock.Datagram(e.Network) }
 
@@ -181,10 +186,13 @@ func (s *Server) commit(p *plan) ([]Step, error) {
 	var steps []Step
 	var listeners []*listener
 	for i, c := range p.changes {
-		if c.replaces != nil {
+		if c.replaces != nil && c.Entry.datagram() {
 			s.remove(c.replaces)
 		}
 		switch {
+		case c.replaces != nil && !c.Entry.datagram():
+			c.l = c.replaces
+			c.l.move(c.Entry, c.bound)
 		case c.l == nil:
 			c.l = s.newListener(c.Entry, c.bound)
 			c.l.begin()

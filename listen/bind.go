@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"syscall"
 
 	"github.com/tidewaiter/tidewaiter/internal/sock"
 )
@@ -125,15 +124,7 @@ func (s *Server) listen(ctx context.Context, e *Entry) (*bound, error) {
 	} else {
 		b, err = e.listen(ctx)
 	}
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		err = fmt.Errorf("%w; another program or listener has this address", err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		err = fmt.Errorf("%w; no interface has this address", err)
-	case errors.Is(err, syscall.EACCES):
-		err = fmt.Errorf("%w; ports below 1024 need a privilege such as CAP_NET_BIND_SERVICE, and unix sockets a directory that may be written to", err)
-	}
-	return b, err
+	return b, sock.Explain(e.Network, err)
 }
 
 // ask lets ServerOptions.Bind open a socket.

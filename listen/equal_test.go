@@ -185,7 +185,7 @@ func TestSections(t *testing.T) {
 		ModuleSection("mod_roster", func() module { return module{Max: 3} }, func(m ModuleConfig[module]) { gotModule = m }),
 	)
 	c := parse(t, workspace(t), `
-hosts: [example.org, example.net, example.com]
+hosts: [example.org, example.net, example.com, example.edu]
 language: en
 oauth_access: all
 modules:
@@ -195,6 +195,8 @@ host_config:
     language: fr
     modules:
       mod_roster: {name: own}
+  example.edu:
+    modules: {mod_mqtt: {}}
 append_host_config:
   example.com:
     modules:
@@ -208,6 +210,9 @@ append_host_config:
 	if !gotModule.Listed || gotModule.Value != (module{7, "global"}) ||
 		gotModule.Hosts["example.net"] != want["example.net"] || gotModule.Hosts["example.com"] != want["example.com"] || len(gotModule.Hosts) != 2 {
 		t.Errorf("got %+v, want hosts %+v", gotModule, want)
+	}
+	if !slices.Equal(gotModule.Off, []string{"example.edu"}) {
+		t.Errorf("modules of a virtual host replace the global ones: got %v off, want example.edu", gotModule.Off)
 	}
 	parse(t, workspace(t), "hosts: [example.org]", reg).use()
 	if gotModule.Listed || gotModule.Value.Max != 3 {

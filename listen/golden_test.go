@@ -86,7 +86,7 @@ func TestGoldenIsComplete(t *testing.T) {
 		return strings.Contains(string(text), " "+name+":") || strings.Contains(string(text), "\n"+name+":") ||
 			strings.Contains(string(text), "{"+name+":")
 	}
-	names := socketOptions()
+	names := conf.SocketOptions()
 	for _, s := range testRegistry().Schemas() {
 		names = append(names, optionNames(s)...)
 	}

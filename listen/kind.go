@@ -91,6 +91,7 @@ type ModuleConfig[O any] struct {
 	Listed bool         // the file has the entry
 	Value  O            // defaults when it is not listed
 	Hosts  map[string]O // of virtual hosts that set it in host_config
+	Off    []string     // virtual hosts whose modules, in host_config, leave it out
 }
 
 // TopSection registers a struct whose conf tags are top-level keys. Fields of
@@ -102,7 +103,7 @@ func TopSection[O any](def func() O, use func(O)) Section {
 // ModuleSection registers the entry name of modules:.
 func ModuleSection[O any](name string, def func() O, use func(ModuleConfig[O])) Section {
 	return Section{module: name, schema: conf.SchemaOf(def), use: func(c ModuleConfig[any]) {
-		t := ModuleConfig[O]{Listed: c.Listed, Value: c.Value.(O), Hosts: make(map[string]O, len(c.Hosts))}
+		t := ModuleConfig[O]{Listed: c.Listed, Value: c.Value.(O), Hosts: make(map[string]O, len(c.Hosts)), Off: c.Off}
 		for h, o := range c.Hosts {
 			t.Hosts[h] = o.(O)
 		}

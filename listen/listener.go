@@ -56,6 +56,17 @@ func (l *listener) begin() {
 	l.next()
 }
 
+// move goes on with another entry on another socket for streams. Sessions do not
+// notice.
+func (l *listener) move(e Entry, b *bound) {
+	l.pump.Stop()
+	l.retire(nil)
+	l.mu.Lock()
+	l.entry, l.bound, l.lost = e, b, false
+	l.mu.Unlock()
+	l.begin()
+}
+
 func (l *listener) warn() {
 	for _, w := range l.bound.warnings {
 		l.log.Warn("socket option has no effect", netserve.KeyErr, w)

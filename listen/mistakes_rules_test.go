@@ -359,6 +359,7 @@ func TestMistakesOfTLS(t *testing.T) {
 			main.yml:10:72: listen[1].ciphers: want a string, got the number 5; put it in quotes
 			main.yml:11:49: listen[2].ciphers: unknown option of ejabberd_stun
 			main.yml:12:42: listen[3].tls: want true or false, got "maybe"
+			warning: main.yml:1:22: hosts[1]: no certificate in certfiles is for example.net; clients that connect to it are shown another one
 			warning: main.yml:6:18: host_config["example.net"].c2s_ciphers: crypto/tls has no cipher suite or class called "NOTHING"
 		`},
 	})

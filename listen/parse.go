@@ -1,145 +1,77 @@
 package listen
 
 import (
-	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
-
 	"github.com/tidewaiter/tidewaiter/internal/conf"
+	"github.com/tidewaiter/tidewaiter/internal/sock"
 )
 
-// parser decodes one configuration.
-type parser struct {
-	*conf.Document
-	reg     *Registry
-	config  *Config
-	sockets []*socket
-	trusted []netip.Prefix // trusted_proxies
+// Parse checks a configuration in ejabberd's format and decodes it for the
+// modules of reg. It opens no sockets. file is the name of the source in
+// messages; paths in it are relative to its directory. Files that it includes,
+// and those with certificates, are read.
+//
+// The error is a *ParseError with all problems of the configuration.
+func Parse(file string, src []byte, reg *Registry) (*Config, error) {
+	return decode(conf.Parse(file, src, reg.tables), reg)
+}
+
+// Load reads a file and parses it.
+func Load(path string, reg *Registry) (*Config, error) {
+	src, err := conf.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, src, reg)
+}
+
+// FromTree is Parse for a configuration that is not YAML: maps with string
+// keys, slices, strings, bools and numbers. name stands for the file in
+// messages, which have paths and no lines. Where the order of entries counts,
+// as in access_rules, a map may have one entry only: write a slice of maps.
+func FromTree(name string, tree map[string]any, reg *Registry) (*Config, error) {
+	return decode(conf.FromTree(name, tree, reg.tables), reg)
 }
 
 // decode turns a document into a Config.
 func decode(d *conf.Document, reg *Registry) (*Config, error) {
-	p := &parser{Document: d, reg: reg, config: &Config{Hosts: d.Hosts, content: d.Content()}}
-	if !d.Broken() {
-		p.topLevel()
-		p.sections()
-		p.entries()
-	}
+	c := &Config{Hosts: d.Hosts, content: d.Content()}
+	c.decodeEntries(d, reg, c.decodeSections(d, reg))
 	errors, warnings := d.Finish()
 	if len(errors) > 0 {
 		return nil, &ParseError{Errors: errors, Warnings: warnings}
 	}
-	p.config.Warnings = warnings
-	return p.config, nil
+	c.Warnings = warnings
+	return c, nil
 }
 
-// topLevel checks the keys of the top level that modules read, whether or not a
-// listener makes use of them.
-func (p *parser) topLevel() {
-	for _, name := range slices.Sorted(maps.Keys(p.reg.kinds)) {
-		p.Check(p.reg.kinds[name].schema)
-	}
-	if n := p.Top("trusted_proxies"); n != nil {
-		p.trusted, _ = p.Prefixes(n, true)
-	}
-}
-
-func (p *parser) sections() {
-	var modules []string
-	for _, s := range p.reg.sections {
+// decodeSections decodes what the sections read, and returns the entries of
+// modules among them.
+func (c *Config) decodeSections(d *conf.Document, reg *Registry) (modules []string) {
+	for _, s := range reg.sections {
 		var v ModuleConfig[any]
 		if s.module == "" {
-			v.Value = p.Section(s.schema)
+			v.Value = d.Section(s.schema)
 		} else {
-			v.Listed, v.Value, v.Hosts = p.Module(s.module, s.schema)
+			v.Listed, v.Value, v.Hosts, v.Off = d.Module(s.module, s.schema)
 			modules = append(modules, s.module)
 		}
-		p.config.sections = append(p.config.sections, sectionValue{s, v})
+		c.sections = append(c.sections, sectionValue{s, v})
 	}
-	p.CheckModules(modules)
+	d.CheckModules(modules)
+	return modules
 }
 
-func (p *parser) entries() {
-	n := p.Top("listen")
-	if n == nil || n.Kind == conf.Null {
-		return
+func (c *Config) decodeEntries(d *conf.Document, reg *Registry, modules []string) {
+	kinds := make(map[string]conf.ListenerKind, len(reg.kinds))
+	for name, k := range reg.kinds {
+		kinds[name] = conf.ListenerKind{Schema: k.schema, Stream: k.stream != nil, Packet: k.packet != nil}
 	}
-	if n.Kind != conf.List {
-		p.Errorf(n, "want a list of listeners, got %s", n.What())
-		return
+	build := conf.Build{Kinds: kinds, Modules: modules, StateDir: reg.StateDir, CheckUnixPath: sock.CheckUnixPath}
+	for _, l := range d.Listeners(build) {
+		c.Entries = append(c.Entries, Entry{
+			Module: l.Module, Network: l.Network, Address: l.Address, Socket: SocketOptions(l.Socket),
+			Options: l.Options, TLS: l.TLS, File: l.File, Line: l.Line, Column: l.Column,
+			kind: reg.kinds[l.Module], spec: l.Spec,
+		})
 	}
-	for _, item := range n.List {
-		if item.Kind != conf.Map {
-			p.Errorf(item, "want a map of options, got %s", item.What())
-			continue
-		}
-		p.entry(item)
-	}
-	p.overlaps()
-	for _, s := range p.sockets {
-		s.bind(p.sockets)
-		p.config.Entries = append(p.config.Entries, s.entry)
-	}
-}
-
-// entry decodes one element of listen.
-func (p *parser) entry(n *conf.Node) {
-	n, module := p.modernise(n)
-	s := &socket{node: n, entry: Entry{Module: module, File: n.File, Line: n.Line, Column: n.Column}}
-	kind, ok := p.reg.kinds[module]
-	if ok {
-		s.entry.kind = kind
-	} else if module != "" {
-		p.unknownModule(n.Get("module"), module)
-	}
-	p.socket(s, kind, ok)
-	p.sockets = append(p.sockets, s)
-	if !ok {
-		return
-	}
-	e := conf.Entry{Node: n, Owner: module, Known: socketOptions(), Datagram: s.udp}
-	if t := n.Get("timeout"); t != nil {
-		e.Instead = p.setupTimeout(t, kind)
-	}
-	o := p.Decode(kind.schema, e)
-	s.entry.Options, s.entry.TLS = o.Value, o.TLS
-	s.options = o.Spec
-	p.unlisted(n.Get("module"), module)
-	if handlers := n.Get("request_handlers"); handlers != nil {
-		for _, pair := range handlers.Map {
-			p.unlisted(pair.Value, pair.Value.Text)
-		}
-	}
-}
-
-// unknownModule reports a module that this build cannot run.
-func (p *parser) unknownModule(n *conf.Node, name string) {
-	switch {
-	case conf.KnownListener(name):
-		p.Errorf(n, "this build has no module %s", name)
-	case conf.KnownHandler(name):
-		p.Errorf(n, "%s is a request handler of ejabberd_http and no listening module", name)
-	case conf.KnownModule(name):
-		p.Errorf(n, "%s is no listening module", name)
-	default:
-		names := slices.Collect(maps.Keys(p.reg.kinds))
-		p.Errorf(n, "unknown listening module %q", name).Meant(name, append(names, conf.KnownListeners()...))
-	}
-}
-
-// unlisted warns of a listener or request handler whose entry of modules is
-// missing: here its defaults apply, ejabberd would not serve it.
-func (p *parser) unlisted(n *conf.Node, module string) {
-	for _, s := range p.reg.sections {
-		if s.module != "" && s.module == module && !p.Listed(module) {
-			p.Warnf(n, "%s is not in modules, which ejabberd needs: modules: {%s: {}}; its defaults apply on all virtual hosts",
-				module, module)
-		}
-	}
-}
-
-// fingerprint returns the canonical text of an entry.
-func (s *socket) fingerprint() string {
-	return fmt.Sprintf("%s %s %s %+v\n%s", s.entry.Module, s.entry.Network, s.entry.Address, s.entry.Socket, s.options)
 }

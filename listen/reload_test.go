@@ -236,6 +236,30 @@ func TestReloadOverlaps(t *testing.T) {
 	}
 }
 
+// A wildcard IPv6 address leaves IPv4 to another listener when there is one. For
+// that it needs another socket, and its sessions are none the wiser.
+func TestReloadChangesFamilies(t *testing.T) {
+	const six, sixAddr = "port: 5222, ip: '::', module: echo", "[::]:5222"
+	inWorld(t, func(t *testing.T, w *world) {
+		w.apply("added "+sixAddr, six)
+		first := w.net.dial(t, sixAddr, "hello")
+		w.apply("restarted "+sixAddr+", added "+wildAddr, six, wild)
+		time.Sleep(2 * time.Minute) // past the grace period
+		second := w.net.dial(t, sixAddr, "hello")
+		w.apply("restarted "+sixAddr+", removed "+wildAddr, six)
+		time.Sleep(2 * time.Minute)
+		alive(t, first)
+		alive(t, second)
+		alive(t, w.net.dial(t, sixAddr, "hello"))
+		w.net.refused[wildAddr] = syscall.EADDRINUSE
+		if _, err := w.server.Apply(t.Context(), w.config(six, wild)); err == nil {
+			t.Error("got no error")
+		}
+		alive(t, first)
+		alive(t, w.net.dial(t, sixAddr, "hello"))
+	})
+}
+
 // An overlap is not tried while other sockets fail: the old one stays open.
 func TestReloadOverlapsLast(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -267,8 +291,9 @@ func TestReloadOverlapLost(t *testing.T) {
 		}
 		clear(w.net.refused)
 		w.apply("restarted "+wildAddr, wild)
-		alive(t, c)
 		alive(t, w.net.dial(t, wildAddr, "hello"))
+		time.Sleep(2 * time.Minute) // past the grace period
+		alive(t, c)
 	})
 }
 

@@ -142,10 +142,12 @@ func TestFixed(t *testing.T) {
 	}
 }
 
+// TestVirtualHosts wants that the rules of a virtual host replace the global
+// ones as a whole.
 func TestVirtualHosts(t *testing.T) {
 	ref := newRef(t, Config{
 		Shapers: map[string]Rate{"slow": {BytesPerSecond: 100}},
-		Rules:   map[string]Rules{"c2s_shaper": {{Value: Named("slow")}}},
+		Rules:   map[string]Rules{"c2s_shaper": {{Value: Named("slow")}}, "general": {{Value: Number(9)}}},
 		PerHost: map[string]map[string]Rules{"two.test": {"c2s_shaper": {{Value: Number(7)}}, "own": {{Value: Named("slow")}}}},
 	})
 	tests := []struct {
@@ -157,6 +159,8 @@ func TestVirtualHosts(t *testing.T) {
 		{"c2s_shaper", "two.test", 7},
 		{"own", "two.test", 100},
 		{"own", "one.test", 0},
+		{"general", "one.test", 9},
+		{"general", "two.test", 0},
 		{"undefined", "one.test", 0},
 		{"none", "one.test", 0},
 	}
@@ -256,7 +260,7 @@ func TestUndefined(t *testing.T) {
 	if !set.HasShaper("slow") || set.HasShaper("ghost") || !set.HasShaper("infinity") {
 		t.Error("HasShaper: got a wrong answer")
 	}
-	if !set.HasRule("", "c2s") || set.HasRule("", "s2s") || !set.HasRule("one.test", "s2s") || !set.HasRule("one.test", "c2s") || !set.HasRule("", "none") {
+	if !set.HasRule("", "c2s") || set.HasRule("", "s2s") || !set.HasRule("one.test", "s2s") || set.HasRule("one.test", "c2s") || !set.HasRule("two.test", "c2s") || !set.HasRule("", "none") {
 		t.Error("HasRule: got a wrong answer")
 	}
 }

@@ -13,8 +13,8 @@ type Config struct {
 	Shapers map[string]Rate
 	// Rules are the values of the shaper_rules option for all virtual hosts.
 	Rules map[string]Rules
-	// PerHost are the rules of single virtual hosts. One that is defined there
-	// replaces the global one of the same name.
+	// PerHost are the rules of single virtual hosts. A map there that is not nil
+	// replaces Rules as a whole.
 	PerHost map[string]map[string]Rules
 }
 
@@ -75,19 +75,21 @@ func (s *Set) HasShaper(name string) bool {
 	return ok || Reserved(name)
 }
 
-// HasRule reports whether the tables of a virtual host, or the global ones,
-// define a rule.
+// HasRule reports whether a rule is defined in the table that applies to a
+// virtual host.
 func (s *Set) HasRule(host, name string) bool {
 	_, ok := s.rule(host, name)
 	return ok || Reserved(name)
 }
 
-// rule finds a rule: that of a virtual host, else the global one.
+// rule finds a rule in the table of a virtual host or, if it has none, in the
+// global one.
 func (s *Set) rule(host, name string) (Rules, bool) {
-	if r, ok := s.vhosts[host][name]; ok {
-		return r, true
+	rules := s.rules
+	if own := s.vhosts[host]; own != nil {
+		rules = own
 	}
-	r, ok := s.rules[name]
+	r, ok := rules[name]
 	return r, ok
 }
 

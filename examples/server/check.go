@@ -12,14 +12,15 @@ import (
 
 // check validates the configuration for -check and returns the exit status.
 func check(f flags) int {
-	// What the check makes, such as a certificate, is nobody's to keep.
-	dir, err := os.MkdirTemp("", "tidewaiter-check")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	if f.config == "" { // the certificate that this makes is nobody's to keep
+		dir, err := os.MkdirTemp("", "tidewaiter-check")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		f.data = dir
 	}
-	defer os.RemoveAll(dir)
-	f.data = dir
 	s, err := assemble(f, slog.New(slog.DiscardHandler))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

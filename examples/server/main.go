@@ -113,7 +113,7 @@ func run(f flags) error {
 		s.reload(ctx)
 	}
 	signal.Stop(signals) // the next one has its usual effect
-	fmt.Println("stopping: waiting for sessions to end")
+	fmt.Printf("stopping: sessions have %v to end, another Ctrl-C stops at once\n", drain)
 	ctx, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
 	s.stop(ctx)

@@ -57,6 +57,10 @@ func (s *server) load() (*listen.Config, error) {
 
 // start runs the listeners and creates the accounts that are missing.
 func start(ctx context.Context, f flags, log *slog.Logger) (*server, error) {
+	inherited, err := listen.Inherit()
+	if err != nil {
+		return nil, fmt.Errorf("inherited sockets: %w", err)
+	}
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w; name another with -data", err)
 	}
@@ -68,10 +72,6 @@ func start(ctx context.Context, f flags, log *slog.Logger) (*server, error) {
 		return nil, err
 	}
 	s.warn(s.config)
-	inherited, err := listen.Inherit()
-	if err != nil {
-		return nil, fmt.Errorf("inherited sockets: %w", err)
-	}
 	s.listen = listen.New(s.reg, listen.ServerOptions{Log: log, Grace: drain, Inherit: inherited})
 	if _, err := s.listen.Apply(ctx, s.config); err != nil {
 		return nil, errors.Join(err, s.listen.Shutdown(ctx))
@@ -109,19 +109,23 @@ func (s *server) createAccounts(ctx context.Context) error {
 func (s *server) reload(ctx context.Context) {
 	s.notify(listen.Reloading, "")
 	defer s.notify(listen.Ready, "")
+	var steps []listen.Step
 	c, err := s.load()
 	if err == nil {
 		s.warn(c)
-		var steps []listen.Step
 		steps, err = s.listen.Apply(ctx, c)
 		for _, step := range steps {
 			s.log.Info("reload", "listener", step.Entry.Address, "module", step.Entry.Module, "change", step.Change)
 		}
 	}
-	if err != nil {
-		s.log.Error("reload failed, nothing has changed")
+	switch {
+	case err != nil && steps == nil:
+		s.log.Error("reload failed, the configuration is as before")
 		fmt.Fprintln(os.Stderr, err)
 		return
+	case err != nil:
+		s.log.Error("reload failed in part, the rest is in effect")
+		fmt.Fprintln(os.Stderr, err)
 	}
 	s.config = c
 }

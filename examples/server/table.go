@@ -27,7 +27,7 @@ func (s *server) printStart(w io.Writer) {
 		if stats[i].Backlog > 0 {
 			backlog = fmt.Sprint(stats[i].Backlog)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", stats[i].Bound, e.Network[:min(len(e.Network), 3)], tlsState(e), e.Module, backlog)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", stats[i].Bound, strings.TrimRight(e.Network, "46"), tlsState(e), e.Module, backlog)
 	}
 	t.Flush()
 	s.printLogin(w, stats)

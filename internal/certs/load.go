@@ -156,6 +156,15 @@ func (l *loader) set() *Set {
 			entries = append(entries, e)
 		}
 	}
+	if len(entries) == 0 && len(l.order) > 0 && !failed(l.list) {
+		// What looks like a CA was not meant as one: openssl req makes its
+		// self-signed certificates so.
+		for _, c := range l.certs {
+			if l.keys[keyID(c.PublicKey)] == nil {
+				l.keyless(c)
+			}
+		}
+	}
 	for _, k := range l.order {
 		if !k.used {
 			l.warn(k.index, k.path, errors.New("private key without a certificate"))

@@ -287,3 +287,16 @@ func FuzzParsePEM(f *testing.F) {
 		}
 	})
 }
+
+// A self-signed certificate of openssl req calls itself a CA. One with the wrong
+// key is reported all the same, with its file.
+func TestLoadMismatchOfSelfSignedCA(t *testing.T) {
+	dir := t.TempDir()
+	ca, other := newCA(nil, nil, "example.org"), issue(nil, nil, nil, "other.example.org")
+	path := write(t, dir, "a.pem", append(ca.certPEM(), other.keyPEM()...))
+	_, problems := Load([]string{path})
+	const want = "the private key does not belong to the certificate of "
+	if len(problems) != 1 || problems[0].Path != path || problems[0].Index != 0 || problems[0].Warning || !strings.HasPrefix(problems[0].Err.Error(), want) {
+		t.Errorf("got %v, want one problem of %s: %s", problems, path, want)
+	}
+}

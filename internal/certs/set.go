@@ -59,6 +59,10 @@ func (s *Set) Len() int {
 // caller must not change what it points to.
 func (s *Set) Certificate(name string) *tls.Certificate { return s.choose(name, nil) }
 
+// Covers reports whether a certificate is for a domain, given as A-labels or
+// U-labels.
+func (s *Set) Covers(name string) bool { return s.Len() > 0 && len(s.match(asciiName(name))) > 0 }
+
 // GetCertificate returns the certificate for a client, as Certificate does for
 // the name in its ClientHello. Of several (RSA and ECDSA) it is the first that
 // the client supports. It has the shape of tls.Config.GetCertificate.

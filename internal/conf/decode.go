@@ -53,7 +53,7 @@ func (d *Document) Check(s Schema) {
 	for _, f := range s.fields {
 		switch {
 		case f.elem == tlsType:
-			x.tlsOptions(f)
+			x.build(x.tlsOptions(f))
 		case f.top:
 			x.topField(v.Field(f.index), f)
 		case f.global:
@@ -211,18 +211,16 @@ func (d *Document) structure(v reflect.Value, s *Schema, n *Node) (spec string, 
 // tlsField builds the *tls.Config of a field, which with tls: true is also that
 // of the listener.
 func (x *filler) tlsField(field reflect.Value, f *Field) {
-	o := x.tlsOptions(f)
-	switch {
-	case x.entry.Datagram:
+	if x.entry.Datagram {
+		x.noTLS(f)
 		return
-	case x.loaded.Len() == 0 && o.spec.CertFile == "":
+	}
+	o := x.tlsOptions(f)
+	config := x.build(o)
+	if x.loaded.Len() == 0 && o.spec.CertFile == "" {
 		x.note(f.Name, "no certificate")
 		x.noCertificate(o, f)
 		return
-	}
-	config, problems := o.spec.Build(x.tables.Certs)
-	for _, p := range problems {
-		x.tlsProblem(o, p)
 	}
 	x.note(f.Name, o.spec.String())
 	if o.on {
@@ -230,6 +228,25 @@ func (x *filler) tlsField(field reflect.Value, f *Field) {
 		x.tls = config
 	}
 	field.Set(reflect.ValueOf(config))
+}
+
+// build makes the *tls.Config, nil if its options have mistakes.
+func (x *filler) build(o *tlsOptions) *tls.Config {
+	config, problems := o.spec.Build(x.tables.Certs)
+	for _, p := range problems {
+		x.tlsProblem(o, p)
+	}
+	return config
+}
+
+// noTLS warns of TLS options of a datagram socket. That it cannot have tls is
+// the caller's to say.
+func (x *filler) noTLS(f *Field) {
+	for _, key := range f.Keys {
+		if n := x.entry.Node.Get(key); n != nil && key != "tls" {
+			x.Warnf(n, "has no effect with transport: udp")
+		}
+	}
 }
 
 // noCertificate reports what an entry cannot do without a certificate, unless
@@ -246,15 +263,21 @@ func (x *filler) noCertificate(o *tlsOptions, f *Field) {
 		x.Errorf(x.entry.Node.Get("tls"), "there is no certificate; %s", remedy)
 		return
 	}
-	for _, key := range []string{"starttls_required", "starttls"} {
+	for _, key := range []string{"starttls_required", "starttls", "tls_verify"} {
 		n := x.entry.Node.Get(key)
-		if n == nil || n.Text != "true" {
+		if n == nil {
 			continue
 		}
-		if key == "starttls" {
-			x.Warnf(n, "there is no certificate, so STARTTLS is not offered; %s", remedy)
-		} else {
+		if on, _ := x.Bool(n); !on {
+			continue
+		}
+		switch key {
+		case "starttls_required":
 			x.Errorf(n, "there is no certificate, so nobody could log in; %s", remedy)
+		case "starttls":
+			x.Warnf(n, "there is no certificate, so STARTTLS is not offered; %s", remedy)
+		case "tls_verify":
+			x.Warnf(n, "there is no certificate, so there is no TLS in which a client could show its own; %s", remedy)
 		}
 		return
 	}

@@ -20,7 +20,7 @@ type Document struct {
 
 	used        map[string]bool // top-level keys that the program reads
 	usedHost    map[string]bool // those of them that it reads for each virtual host
-	broken      bool
+	broken      bool            // the file is no YAML: there is nothing to decode
 	content     Content
 	refs        []reference
 	loaded      *certs.Set // what certfiles names
@@ -76,9 +76,6 @@ func (d *Document) expand(top *Node, file string, b *budget) {
 	d.readCertificates()
 }
 
-// Broken reports that there is no tree to decode: the file is no YAML.
-func (d *Document) Broken() bool { return d.broken }
-
 // Top returns the value of a top-level key, or nil, and notes that the program
 // reads it.
 func (d *Document) Top(key string) *Node {
@@ -115,7 +112,7 @@ func (e *Error) Meant(word string, names []string) { e.meant(word, names) }
 // are used and not defined, and returns all problems in the order of their
 // positions.
 func (d *Document) Finish() (errors, warnings []*Error) {
-	if !d.Broken() {
+	if !d.broken {
 		d.checkKeys()
 		d.checkReferences()
 	}

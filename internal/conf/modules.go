@@ -1,18 +1,21 @@
 package conf
 
 // Module decodes the entry name of modules, and what host_config makes of it.
-// hosts has the virtual hosts with an entry of their own.
-func (d *Document) Module(name string, s Schema) (listed bool, value any, hosts map[string]any) {
+// hosts has the virtual hosts with an entry of their own, off those whose own
+// modules have none, unless it is listed nowhere.
+func (d *Document) Module(name string, s Schema) (listed bool, value any, hosts map[string]any, off []string) {
 	n := d.Top("modules").Get(name)
 	value = d.Decode(s, Entry{Node: d.options(n), Owner: name}).Value
 	hosts = make(map[string]any)
 	for _, h := range d.Hosts {
-		own := d.host(h, "modules").Get(name)
-		if own != nil {
+		modules := d.host(h, "modules")
+		if own := modules.Get(name); own != nil {
 			hosts[h] = d.Decode(s, Entry{Node: d.options(own), Owner: name}).Value
+		} else if modules != nil && d.Listed(name) {
+			off = append(off, h)
 		}
 	}
-	return n != nil, value, hosts
+	return n != nil, value, hosts, off
 }
 
 // Listed reports whether modules has an entry, for the server or for one of

@@ -58,7 +58,11 @@ func (p *policies) definitions(n *Node) []Pair {
 	return n.Map
 }
 
+// acls reads acl. Without it the result is nil, as for the other tables.
 func (p *policies) acls(n *Node) map[string][]acl.Condition {
+	if n == nil {
+		return nil
+	}
 	out := make(map[string][]acl.Condition)
 	for _, pair := range p.definitions(n) {
 		if acl.Reserved(pair.Key.Text) {
@@ -207,6 +211,9 @@ func (p *policies) entrySpec(n *Node) []acl.Condition {
 }
 
 func (p *policies) accessRules(n *Node) map[string]acl.Rules {
+	if n == nil {
+		return nil
+	}
 	out := make(map[string]acl.Rules)
 	for _, pair := range p.definitions(n) {
 		if acl.Reserved(pair.Key.Text) {

@@ -30,20 +30,32 @@ func (d *Document) checkReferences() {
 	}
 	for _, r := range d.refs {
 		var has func(host, name string) bool
-		var msg string
+		var table, msg string
 		switch r.kind {
 		case aclName:
-			has, msg = rules.HasACL, "the ACL %s is not defined and matches nobody"
+			table, has, msg = "acl", rules.HasACL, "the ACL %s is not defined and matches nobody"
 		case ruleName:
-			has, msg = rules.HasRule, "the access rule %s is not defined and denies everybody"
+			table, has, msg = "access_rules", rules.HasRule, "the access rule %s is not defined and denies everybody"
 		case shaperRuleName:
-			has, msg = shapers.HasRule, "the shaper rule %s is not defined and sets no limit"
+			table, has, msg = "shaper_rules", shapers.HasRule, "the shaper rule %s is not defined and sets no limit"
 		case shaperName:
 			has = func(_, name string) bool { return shapers.HasShaper(name) }
 			msg = "the shaper %s is not defined and this entry is skipped"
 		}
 		if !d.defined(r, has) {
 			d.Warnf(r.node, msg, r.name)
+		} else if r.host == "" && table != "" {
+			d.checkReplaced(table, r.name, has)
+		}
+	}
+}
+
+// checkReplaced warns of a name in general use that the table of a virtual host
+// lacks: the global table, which has it, does not apply there.
+func (d *Document) checkReplaced(table, name string, has func(host, name string) bool) {
+	for _, h := range d.Hosts {
+		if n := d.host(h, table); n != nil && has("", name) && !has(h, name) {
+			d.Warnf(n, "replaces the global %s for this virtual host and lacks %s; append_host_config would add to them", table, name)
 		}
 	}
 }

@@ -50,6 +50,9 @@ func (p *policies) perSecond(n *Node) int64 {
 }
 
 func (p *policies) shaperRules(n *Node) map[string]shaper.Rules {
+	if n == nil {
+		return nil
+	}
 	out := make(map[string]shaper.Rules)
 	for _, pair := range p.definitions(n) {
 		if shaper.Reserved(pair.Key.Text) {

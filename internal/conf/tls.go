@@ -2,9 +2,11 @@ package conf
 
 import (
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
+	"github.com/tidewaiter/tidewaiter/internal/jidprep"
 )
 
 // tlsOptions are the options behind one *tls.Config.
@@ -47,6 +49,19 @@ func (d *Document) readCertificates() {
 		}
 		d.certsFailed = d.certsFailed || !p.Warning
 		d.certProblem(n, p)
+	}
+	if n := d.top.Get("hosts"); n != nil && !d.certsFailed && set.Len() > 0 {
+		d.checkCovered(n, set)
+	}
+}
+
+// checkCovered warns of virtual hosts that no certificate is for.
+func (d *Document) checkCovered(hosts *Node, set *certs.Set) {
+	for _, item := range hosts.items() {
+		host, err := jidprep.Domain(item.Text)
+		if err == nil && slices.Contains(d.Hosts, host) && !set.Covers(host) {
+			d.Warnf(item, "no certificate in certfiles is for %s; clients that connect to it are shown another one", host)
+		}
 	}
 }
 

@@ -54,6 +54,9 @@ func (s *scramExchange) first(ctx context.Context, msg []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !hasNonce(string(msg)) {
+		return nil, fail(MalformedRequest, errors.New("client's nonce is empty or not printable"))
+	}
 	var hostErr error
 	server, err := scram.HashGeneratorFcn(newHash(s.hash)).NewServer(func(name string) (scram.StoredCredentials, error) {
 		var keys stanza.SCRAMKeys
@@ -82,6 +85,18 @@ func (s *scramExchange) first(ctx context.Context, msg []byte) ([]byte, error) {
 		return nil, err
 	}
 	return []byte(data), nil
+}
+
+// hasNonce reports whether the client-first-message has a nonce as it must be,
+// where the library looks for it: it takes any, the empty one included.
+// See RFC 5802, section 7.
+func hasNonce(msg string) bool {
+	fields := strings.Split(msg, ",")
+	if len(fields) < 4 {
+		return true // the library refuses it
+	}
+	nonce, ok := strings.CutPrefix(fields[3], "r=")
+	return !ok || nonce != "" && !strings.ContainsFunc(nonce, func(r rune) bool { return r < '!' || r > '~' })
 }
 
 // binding judges the channel binding flag of the client's gs2 header and
@@ -177,7 +192,8 @@ func (s *scramExchange) madeUp(user stanza.JID) stanza.SCRAMKeys {
 func (s *scramExchange) final(msg string) ([]byte, stanza.JID, error) {
 	data, err := s.conv.Step(msg)
 	if err != nil && data == "" {
-		return nil, stanza.JID{}, fail(MalformedRequest, err)
+		// The library's error quotes the message, and so perhaps the proof.
+		return nil, stanza.JID{}, fail(MalformedRequest, errors.New("client-final-message is malformed"))
 	}
 	if err != nil || !s.conv.Valid() {
 		return nil, stanza.JID{}, fail(NotAuthorized, errors.New("proof or channel binding is wrong"))

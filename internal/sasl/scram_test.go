@@ -316,6 +316,7 @@ func TestSCRAMMessages(t *testing.T) {
 		{"not UTF-8", []string{"n,,n=us\xffer,r=abc"}, MalformedRequest},
 		{"too long", []string{"n,,n=user,r=" + strings.Repeat("x", MaxMessage)}, MalformedRequest},
 		{"final is garbage", []string{"n,,n=user,r=abc", "garbage"}, MalformedRequest},
+		{"final in another order", []string{"n,,n=user,r=abc", "c=biws,r=abc,proof=secret"}, MalformedRequest},
 		{"final has bad base64", []string{"n,,n=user,r=abc", "c=!,r=abc,p=!"}, MalformedRequest},
 		{"other nonce", []string{"n,,n=user,r=abc", "c=biws,r=abc,p=AAAA"}, NotAuthorized},
 		{"other gs2 header", []string{"n,,n=user,r=abc", "c=eSws,r=abc,p=AAAA"}, NotAuthorized},
@@ -325,6 +326,9 @@ func TestSCRAMMessages(t *testing.T) {
 			_, e, err := script(testConfig(), SCRAMSHA256, tt.msgs...)
 			if got := condition(t, err); got != tt.want {
 				t.Errorf("failure: got %q (%v), want %q", got, err, tt.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("failure: got %q, which quotes the proof", err)
 			}
 			if !e.User().IsZero() {
 				t.Errorf("user: got %s, want none", e.User())

@@ -2,9 +2,11 @@ package sock
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 )
 
 // Options of a socket.
@@ -57,6 +59,23 @@ func Listen(ctx context.Context, network, address string, o Options) (*Listener,
 	}
 	l.setBacklog(o.Backlog)
 	return l, nil
+}
+
+// Explain adds to an error of Listen or ListenPacket what can be done about it.
+func Explain(network string, err error) error {
+	switch unix := network == "unix"; {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; another program or listener has this address", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; no interface has this address", err)
+	case unix && errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; choose a directory that this user may write to", err)
+	case unix && errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("%w; owner and group of unix_socket need a privilege unless they are this user's own", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; ports below 1024 need a privilege such as CAP_NET_BIND_SERVICE", err)
+	}
+	return err
 }
 
 // Take makes a Listener of a socket that is open already.

@@ -225,3 +225,27 @@ func TestReaders(t *testing.T) {
 		_ = pc.Close()
 	}
 }
+
+func TestExplain(t *testing.T) {
+	other := errors.New("another error")
+	for _, tt := range []struct {
+		network string
+		err     error
+		want    string
+	}{
+		{"tcp4", syscall.EADDRINUSE, "another program"},
+		{"tcp4", syscall.EADDRNOTAVAIL, "no interface"},
+		{"udp6", syscall.EACCES, "CAP_NET_BIND_SERVICE"},
+		{"unix", syscall.EACCES, "directory"},
+		{"unix", syscall.EPERM, "owner and group"},
+		{"unix", other, "another error"},
+	} {
+		got := Explain(tt.network, &net.OpError{Op: "listen", Net: tt.network, Err: tt.err})
+		if !errors.Is(got, tt.err) || !strings.Contains(got.Error(), tt.want) {
+			t.Errorf("%s, %v: got %v, want it with %q", tt.network, tt.err, got, tt.want)
+		}
+	}
+	if err := Explain("tcp4", nil); err != nil {
+		t.Errorf("no error: got %v", err)
+	}
+}

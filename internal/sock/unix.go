@@ -41,6 +41,18 @@ func (l *unixListener) Close() error {
 	return l.err
 }
 
+// CheckUnixPath returns an error if an absolute path is too long for the name
+// of a unix socket, or for that under which Listen makes it.
+func CheckUnixPath(path string) error {
+	bound := filepath.Join(hiddenDir(filepath.Dir(path), "xxxxxx"), "s")
+	if n := max(len(path), len(bound)); n > maxPath {
+		return fmt.Errorf("unix socket %q: its path, or that under which it is made in the same directory, takes %d bytes, more than the %d that the system allows; choose a shorter one", path, n, maxPath)
+	}
+	return nil
+}
+
+func hiddenDir(dir, random string) string { return filepath.Join(dir, ".tw"+random) }
+
 // listenUnix binds the socket in a directory that nobody else may enter, gives
 // it mode and owner and only then its name: nobody can connect before.
 func listenUnix(path string, o Options) (net.Listener, error) {
@@ -48,12 +60,12 @@ func listenUnix(path string, o Options) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Dir(path)
-	hidden := filepath.Join(dir, ".tw"+rand.Text()[:6])
-	bound := filepath.Join(hidden, "s")
-	if n := max(len(path), len(bound)); n > maxPath {
-		return nil, fmt.Errorf("unix socket %q: its path, or that under which it is made in the same directory, takes %d bytes, more than the %d that the system allows; choose a shorter one", path, n, maxPath)
+	if err := CheckUnixPath(path); err != nil {
+		return nil, err
 	}
+	dir := filepath.Dir(path)
+	hidden := hiddenDir(dir, rand.Text()[:6])
+	bound := filepath.Join(hidden, "s")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}

@@ -18,8 +18,7 @@ func (c *checker) fillStart(b []byte, t *tag, s *Start) {
 		}
 		out := Attr{Name: Name{Local: a.name.local(b)}, Raw: b[a.name.off : a.value.end+1]}
 		if a.name.colon != 0 {
-			uri, _ := c.resolve(b, a.name.prefix(b))
-			out.Name.Space = c.uri(b, uri)
+			out.Name.Space = c.uri(b, a.space)
 		}
 		out.Value = a.value.of(b)
 		if !a.plain {

@@ -45,6 +45,7 @@ type attr struct {
 	name  qname
 	value span
 	plain bool // the value stands for itself: nothing in it to decode
+	space ref  // namespace of the name, once its prefix was looked up
 }
 
 // open is an element whose end tag is still to come.
@@ -83,8 +84,9 @@ type checker struct {
 	childURI ref
 	inner    span
 
-	err  SyntaxError // Offset counts from the start of the window
-	work int         // bytes looked at and moved, for tests
+	err     SyntaxError // Offset counts from the start of the window
+	work    int         // bytes looked at and moved, for tests
+	lookups int         // of prefixes, for tests
 }
 
 // tag is a start tag as it stands in the window.

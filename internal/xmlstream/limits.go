@@ -20,6 +20,7 @@ const (
 	maxDeclaration = 512     // bytes of an XML declaration
 	maxScope       = 256     // namespace declarations in scope within one element
 	maxStream      = 64      // namespace declarations on the stream header
+	maxStreamBytes = 1024    // of these, as AppendOuterDecls writes them: each stanza may come to need all
 )
 
 func (l Limits) withDefaults() Limits {

@@ -68,6 +68,9 @@ func TestScopeLimits(t *testing.T) {
 	}{
 		{"on the header", "<a" + declare(0, 64) + "></a>", 0},
 		{"one more on the header", "<a" + declare(0, 65) + "></a>", TooManyPrefixes},
+		{"long on the header", "<a xmlns:p='" + strings.Repeat("u", 1013) + "'></a>", 0},
+		{"one byte longer", "<a xmlns:p='" + strings.Repeat("u", 1014) + "'></a>", TooManyPrefixes},
+		{"longer once escaped", "<a xmlns:p=\"" + strings.Repeat("'", 200) + "\"></a>", TooManyPrefixes},
 		{"in scope", testHeader + nested + "/></a></a></stream:stream>", 0},
 		{"one more in scope", testHeader + nested + " xmlns='u'/></a></a></stream:stream>", TooManyPrefixes},
 		{"one after another", testHeader + "<a>" + strings.Repeat("<b"+declare(0, 100)+"/>", 10) + "</a></stream:stream>", 0},
@@ -92,11 +95,32 @@ func TestSetLimits(t *testing.T) {
 	}
 }
 
+// TestPrefixLookups counts how often prefixes are looked up in a tag whose
+// attributes differ in nothing else: not for every pair of them.
+func TestPrefixLookups(t *testing.T) {
+	const n = 60
+	var decls, attrs strings.Builder
+	for i := range n {
+		decls.WriteString(" xmlns:p" + strconv.Itoa(i) + "='u" + strconv.Itoa(i) + "'")
+		attrs.WriteString(" p" + strconv.Itoa(i) + ":a=''")
+	}
+	s := NewScanner(strings.NewReader(testHeader+"<a"+decls.String()+"><b"+attrs.String()+"/></a>"), Limits{})
+	mustHeader(t, s)
+	if _, err := s.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.w.lookups; got > 2*n {
+		t.Errorf("%d prefixes were looked up for %d attributes, want one each", got, n)
+	}
+}
+
 // TestHeaderLimit checks that a stream header is bounded too.
 func TestHeaderLimit(t *testing.T) {
-	_, err := NewScanner(strings.NewReader("<a b='"+strings.Repeat("x", 1000)), Limits{Bytes: 500}).Header()
-	if kindOf(t, err) != TooLarge {
-		t.Errorf("got %v, want kind %v", err, TooLarge)
+	for _, most := range []int{1, 500} {
+		_, err := NewScanner(strings.NewReader("<a b='"+strings.Repeat("x", 1000)), Limits{Bytes: most}).Header()
+		if kindOf(t, err) != TooLarge {
+			t.Errorf("at %d bytes: got %v, want kind %v", most, err, TooLarge)
+		}
 	}
 }
 

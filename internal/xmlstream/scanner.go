@@ -164,10 +164,10 @@ func (s *Scanner) header(final bool) (*Start, error) {
 		}
 		return nil, s.took(n, cut)
 	case len(b) < 2:
-		return nil, errMore
+		return nil, s.took(more, cut)
 	}
 	n := c.markup(b, 0, cut || final)
-	if n > 0 && c.top.decls > maxStream {
+	if n > 0 && (c.top.decls > maxStream || c.declared(b) > maxStreamBytes) {
 		n = c.fail(TooManyPrefixes, 0, "too many namespace declarations")
 	}
 	if n <= 0 {

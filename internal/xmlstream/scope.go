@@ -42,6 +42,7 @@ func (c *checker) uri(b []byte, r ref) []byte {
 // resolve finds the declaration of a prefix, an empty one being the default
 // namespace.
 func (c *checker) resolve(b, prefix []byte) (ref, bool) {
+	c.lookups++
 	for i := len(c.decls) - 1; i >= 0; i-- {
 		if d := &c.decls[i]; string(d.prefix.of(b)) == string(prefix) {
 			return d.uri, true
@@ -78,8 +79,10 @@ func (c *checker) names(b []byte) bool {
 			return false
 		}
 	}
-	if c.tagName.colon != 0 && !c.known(b, c.tagName) {
-		return false
+	if c.tagName.colon != 0 {
+		if _, ok := c.known(b, c.tagName); !ok {
+			return false
+		}
 	}
 	if prefixed == 0 {
 		return true
@@ -87,13 +90,15 @@ func (c *checker) names(b []byte) bool {
 	return c.prefixedAttrs(b, prefixed)
 }
 
-func (c *checker) known(b []byte, name qname) bool {
+// known finds the declaration of the prefix of a name.
+func (c *checker) known(b []byte, name qname) (ref, bool) {
 	prefix := name.prefix(b)
-	if _, ok := c.resolve(b, prefix); !ok || string(prefix) == "xmlns" {
+	uri, ok := c.resolve(b, prefix)
+	if !ok || string(prefix) == "xmlns" {
 		c.fail(NotWellFormed, int(name.off), "prefix is not declared")
-		return false
+		return ref{}, false
 	}
-	return true
+	return uri, true
 }
 
 // prefixedAttrs checks the n attributes with a prefix that are no declarations.
@@ -103,7 +108,8 @@ func (c *checker) prefixedAttrs(b []byte, n int) bool {
 		if a.isDecl(b) || a.name.colon == 0 {
 			continue
 		}
-		if !c.known(b, a.name) {
+		var ok bool
+		if a.space, ok = c.known(b, a.name); !ok {
 			return false
 		}
 		if n > 1 && c.twice(b, i) {
@@ -115,6 +121,7 @@ func (c *checker) prefixedAttrs(b []byte, n int) bool {
 }
 
 // twice reports whether an attribute before the i-th has its expanded name.
+// Prefixes were looked up already: here, for each pair, it would take too long.
 func (c *checker) twice(b []byte, i int) bool {
 	a := &c.attrs[i]
 	for j := range i {
@@ -122,9 +129,7 @@ func (c *checker) twice(b []byte, i int) bool {
 		if o.name.colon == 0 || o.isDecl(b) || string(o.name.local(b)) != string(a.name.local(b)) {
 			continue
 		}
-		r1, _ := c.resolve(b, a.name.prefix(b))
-		r2, _ := c.resolve(b, o.name.prefix(b))
-		if string(c.uri(b, r1)) == string(c.uri(b, r2)) {
+		if a.space == o.space || string(c.uri(b, a.space)) == string(c.uri(b, o.space)) {
 			return true
 		}
 	}
@@ -163,6 +168,14 @@ func (c *checker) declare(b []byte, a *attr) bool {
 	}
 	c.decls = append(c.decls, d)
 	return true
+}
+
+// declared returns the size of the declarations in scope, written anew.
+func (c *checker) declared(b []byte) (size int) {
+	for _, d := range c.decls {
+		size += len(" xmlns:=''") + len(d.prefix.of(b)) + len(appendEscaped(nil, c.uri(b, d.uri)))
+	}
+	return size
 }
 
 // checkDecl says what is wrong with a declaration, "" if nothing is.

@@ -174,7 +174,7 @@ func (c *checker) attribute(b []byte, i int) int {
 		plain = plain && b[end] >= utf8.RuneSelf
 		end = n
 	}
-	c.attrs = append(c.attrs, attr{name, span{int32(i), int32(end)}, plain})
+	c.attrs = append(c.attrs, attr{name: name, value: span{int32(i), int32(end)}, plain: plain})
 	return end + 1
 }
 

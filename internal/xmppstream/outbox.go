@@ -164,6 +164,13 @@ func (b *Outbox) Err() error {
 	return b.err
 }
 
+// Ending reports whether Close, Kick or a failed write has ended the outbox.
+func (b *Outbox) Ending() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state != outboxOpen
+}
+
 // Reason returns what Kick or Close gave, nil before.
 func (b *Outbox) Reason() *stanza.StreamError {
 	b.mu.Lock()

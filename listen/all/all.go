@@ -30,6 +30,9 @@ func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 			if c.Listed {
 				o.Value = c.Value
 			}
+			for _, host := range c.Off {
+				o.Hosts[host] = register.Off()
+			}
 			h.Register.Configure(o)
 		}),
 	)

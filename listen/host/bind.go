@@ -13,13 +13,14 @@ import (
 // gets a random one. Where the resource is taken, b.Conflict decides; where the
 // account has more sessions than max_user_sessions allows, its oldest one ends
 // with a conflict stream error. Errors are a *stanza.Error: NotAllowed for a
-// domain that is not served, Conflict, ResourceConstraint.
+// domain that is not served, NotAuthorized for a login that began before the
+// account's sessions were ended by Kick, Conflict, ResourceConstraint.
 //
 // Sinks are compared with ==, so their type must allow it, as pointers do.
 // See RFC 6120, section 7.
 func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) {
-	if b.JID.Local() == "" || !l.IsLocal(b.JID.Domain()) {
-		return stanza.JID{}, notServed()
+	if err := l.admit(b); err != nil {
+		return stanza.JID{}, err
 	}
 	s := &session{jid: b.JID, sink: b.Sink}
 	random := b.JID.IsBare()
@@ -46,17 +47,23 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		}
 		break
 	}
-	// The domain may have gone since it was checked; Configure did not see this
-	// session then.
-	if !l.IsLocal(s.jid.Domain()) {
+	// Configure and Kick may have come meanwhile and not seen this session.
+	if err := l.admit(b); err != nil {
 		l.Release(ctx, s.jid, s.sink)
-		return stanza.JID{}, notServed()
+		return stanza.JID{}, err
 	}
 	return s.jid, nil
 }
 
-func notServed() error {
-	return &stanza.Error{Condition: stanza.NotAllowed, Text: "this domain is not served here"}
+// admit says why a session must not be, nil if it may.
+func (l *Local) admit(b stanza.Binding) error {
+	switch {
+	case b.JID.Local() == "" || !l.IsLocal(b.JID.Domain()):
+		return &stanza.Error{Condition: stanza.NotAllowed, Text: "this domain is not served here"}
+	case l.revoked.has(b.JID.Bare(), b.Since):
+		return &stanza.Error{Condition: stanza.NotAuthorized, Text: "the sessions of this account were ended meanwhile: log in again"}
+	}
+	return nil
 }
 
 // limit returns the most sessions of an account, -1 for no limit.
@@ -96,8 +103,12 @@ func (l *Local) Release(ctx context.Context, jid stanza.JID, s stanza.Sink) {
 }
 
 // Kick ends the sessions of an account, or the one session of a full JID, but
-// not keep, and returns how many there were. It does not wait for them.
+// not keep, and returns how many there were. It does not wait for them. A login
+// to the account that is under way, and has no session yet, gets none.
 func (l *Local) Kick(jid, keep stanza.JID, reason *stanza.StreamError) int {
+	if jid.IsBare() {
+		l.revoked.add(jid)
+	}
 	n := 0
 	for _, s := range l.sessions.of(jid.Bare()) {
 		if s.jid != keep && (jid.IsBare() || s.jid == jid) {

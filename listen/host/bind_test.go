@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/host"
@@ -194,6 +195,54 @@ func TestKick(t *testing.T) {
 		}
 		if n != len(tt.want) {
 			t.Errorf("Kick(%s) ended %d sessions, want %d", tt.jid, n, len(tt.want))
+		}
+	}
+}
+
+// TestKickVoidsLogins: a login that was under way when the sessions of the
+// account were ended, because its password changed, does not become a session,
+// nor take the place of one.
+func TestKickVoidsLogins(t *testing.T) {
+	w := newWorld(t, hosts("a.test"))
+	bind := func(full string, since time.Time) error {
+		_, err := w.Bind(t.Context(), stanza.Binding{JID: jid(t, full), Sink: new(listentest.Sink), Since: since})
+		return err
+	}
+	reason := &stanza.StreamError{Condition: stanza.StreamReset}
+	void := &stanza.Error{Condition: stanza.NotAuthorized}
+	before := time.Now()
+	w.Local.Kick(jid(t, "juliet@a.test/x"), stanza.JID{}, reason) // one session only
+	w.Local.Kick(jid(t, "romeo@a.test"), stanza.JID{}, reason)
+	now := w.bind("romeo@a.test/x", "")
+	for _, tt := range []struct {
+		full  string
+		since time.Time
+		want  error
+	}{
+		{"romeo@a.test/x", before, void},
+		{"romeo@a.test", before, void},
+		{"romeo@a.test/y", time.Now(), nil},
+		{"juliet@a.test/x", before, nil},
+	} {
+		if err := bind(tt.full, tt.since); !errors.Is(err, tt.want) {
+			t.Errorf("Bind(%s): got %v, want %v", tt.full, err, tt.want)
+		}
+	}
+	if _, kicked := now.Kicked(); kicked {
+		t.Error("a void login ended a session")
+	}
+
+	// The memory of it is bounded, and nobody slips through for that.
+	before = time.Now()
+	for i := range host.MaxRevoked + 1 {
+		w.Local.Kick(jid(t, fmt.Sprintf("user%d@a.test", i)), stanza.JID{}, reason)
+	}
+	for _, full := range []string{"user0@a.test/x", fmt.Sprintf("user%d@a.test/x", host.MaxRevoked), "juliet@a.test/y"} {
+		if err := bind(full, before); !errors.Is(err, void) {
+			t.Errorf("Bind(%s) after many: got %v, want %v", full, err, void)
+		}
+		if err := bind(full, time.Now()); err != nil {
+			t.Errorf("Bind(%s) with a new login: got %v", full, err)
 		}
 	}
 }

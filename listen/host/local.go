@@ -67,6 +67,7 @@ type Local struct {
 
 	log      *slog.Logger
 	sessions *table
+	revoked  revoked
 
 	mu      sync.Mutex // serialises changes of the next two
 	options atomic.Pointer[Options]

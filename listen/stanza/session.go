@@ -43,7 +43,8 @@ type Binding struct {
 	Conflict ConflictPolicy
 	// Peer tells where the session comes from.
 	Peer Peer
-	// Since is when the session was authenticated.
+	// Since is when the login began that authenticated the session; zero: not
+	// known.
 	Since time.Time
 }
 

@@ -1,5 +1,7 @@
 package stanza
 
+import "strings"
+
 // The namespaces of the streams that carry stanzas.
 const (
 	NSClient    = "jabber:client"
@@ -93,7 +95,7 @@ func (s *Stanza) IsRequest() bool {
 // Result returns the answer of type result to an IQ request, with inner (XML,
 // may be empty) as its payload.
 func (s *Stanza) Result(inner string) *Stanza {
-	return &Stanza{Kind: IQ, Type: TypeResult, ID: s.ID, From: s.To, To: s.From, Inner: inner}
+	return &Stanza{Kind: IQ, Type: TypeResult, ID: s.ownID(), From: s.To, To: s.From, Inner: inner}
 }
 
 // ErrorReply returns the stanza of type error that answers s. Check MayBounce
@@ -101,10 +103,14 @@ func (s *Stanza) Result(inner string) *Stanza {
 // See RFC 6120, section 8.3.1.
 func (s *Stanza) ErrorReply(e *Error) *Stanza {
 	return &Stanza{
-		Kind: s.Kind, Type: TypeError, ID: s.ID, From: s.To, To: s.From,
+		Kind: s.Kind, Type: TypeError, ID: s.ownID(), From: s.To, To: s.From,
 		Child: Name{NSClient, "error"}, Inner: string(e.AppendXML(nil)),
 	}
 }
+
+// ownID returns the id for an answer. That of s shares its memory with the
+// payload: an answer that waits in a queue would keep all of it, uncounted.
+func (s *Stanza) ownID() string { return strings.Clone(s.ID) }
 
 // MayBounce reports whether an undeliverable s is answered with an error: no
 // errors, no IQ results, no presence.

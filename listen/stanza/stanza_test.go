@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestAppendTo(t *testing.T) {
@@ -208,5 +209,22 @@ func TestPerHost(t *testing.T) {
 	p := PerHost[int]{Value: 1, Hosts: map[string]int{"a.example": 2}}
 	if p.For("a.example") != 2 || p.For("b.example") != 1 {
 		t.Errorf("got %d and %d, want 2 and 1", p.For("a.example"), p.For("b.example"))
+	}
+}
+
+// TestAnswersKeepNoPayload: a small answer in a queue must not hold the memory of
+// a large request.
+func TestAnswersKeepNoPayload(t *testing.T) {
+	iq, err := Parse("<iq type='get' id='1'><a xmlns='urn:a'>" + strings.Repeat("x", 1000) + "</a></iq>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, answer := range map[string]*Stanza{
+		"result": iq.Result(""),
+		"error":  iq.ErrorReply(&Error{Condition: BadRequest}),
+	} {
+		if answer.ID != iq.ID || unsafe.StringData(answer.ID) == unsafe.StringData(iq.ID) {
+			t.Errorf("%s: the id %q is a piece of the request, want a copy of %q", name, answer.ID, iq.ID)
+		}
 	}
 }

@@ -1,6 +1,7 @@
-package listen
+package conf
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
@@ -9,14 +10,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/tidewaiter/tidewaiter/internal/conf"
 )
 
-// socket is an entry of which the socket is decoded.
+// Socket are the options of an element of listen that concern its socket and
+// not its module.
+type Socket struct {
+	Backlog        int           // length of the queue of connections to accept; 0: the system's
+	AcceptInterval time.Duration // pause before each accept
+	UnixMode       os.FileMode   // of the socket file, if UnixModeSet
+	UnixModeSet    bool
+	UnixOwner      int // -1: unchanged
+	UnixGroup      int // -1: unchanged
+	ProxyProtocol  bool
+	ProxyFrom      []string // prefixes in CIDR notation
+	Readers        int      // the program's to set
+}
+
+// socket is a listener whose socket is decoded.
 type socket struct {
-	node    *conf.Node
-	entry   Entry
+	Listener
+	node    *Node
 	options string // spec of the module's options
 
 	valid bool // the address below is
@@ -25,27 +38,24 @@ type socket struct {
 	addr  netip.AddrPort
 }
 
-// socketOptions are the options of an entry that are not the module's.
-func socketOptions() []string {
+// SocketOptions are the options of an element of listen that are not the module's.
+func SocketOptions() []string {
 	return []string{
 		"port", "ip", "transport", "module", "unix_socket", "use_proxy_protocol", "proxy_protocol_from",
 		"backlog", "accept_interval", "supervisor", "timeout",
 	}
 }
 
-// maxUnixPath is what sockaddr_un has room for on Linux.
-const maxUnixPath = 107
-
 // defaultBacklog is ejabberd's.
 const defaultBacklog = 128
 
 // socket decodes the socket options of an entry. kind counts if known.
-func (p *parser) socket(s *socket, kind Kind, known bool) {
+func (p *listeners) socket(s *socket, kind ListenerKind, known bool) {
 	n := s.node
-	s.entry.Socket = SocketOptions{Backlog: defaultBacklog, UnixOwner: -1, UnixGroup: -1}
+	s.Socket = Socket{Backlog: defaultBacklog, UnixOwner: -1, UnixGroup: -1}
 	p.transport(s)
 	if s.udp {
-		s.entry.Socket.Backlog = 0
+		s.Socket.Backlog = 0
 	}
 	p.address(s)
 	p.unixSocket(s)
@@ -57,10 +67,10 @@ func (p *parser) socket(s *socket, kind Kind, known bool) {
 	transport := n.Get("transport")
 	switch {
 	case !known:
-	case s.udp && kind.packet == nil:
-		p.Errorf(transport, "%s does not speak udp", s.entry.Module)
-	case !s.udp && kind.stream == nil:
-		p.Errorf(n.Get("module"), "%s speaks udp only; add transport: udp", s.entry.Module)
+	case s.udp && !kind.Packet:
+		p.Errorf(transport, "%s does not speak udp", s.Module)
+	case !s.udp && !kind.Stream:
+		p.Errorf(n.Get("module"), "%s speaks udp only; add transport: udp", s.Module)
 	}
 	if v := n.Get("tls"); v != nil && s.udp {
 		if on, ok := p.Bool(v); ok && on {
@@ -69,7 +79,7 @@ func (p *parser) socket(s *socket, kind Kind, known bool) {
 	}
 }
 
-func (p *parser) transport(s *socket) {
+func (p *listeners) transport(s *socket) {
 	n := s.node.Get("transport")
 	if n == nil {
 		return
@@ -79,7 +89,7 @@ func (p *parser) transport(s *socket) {
 	case "udp":
 		s.udp = true
 	default:
-		p.Errorf(n, "want tcp or udp, got %q", n.Text).Meant(n.Text, []string{"tcp", "udp"})
+		p.Errorf(n, "want tcp or udp, got %s", n.What()).meant(n.Text, []string{"tcp", "udp"})
 	}
 	if !s.udp {
 		return
@@ -92,7 +102,7 @@ func (p *parser) transport(s *socket) {
 }
 
 // address reads port and ip.
-func (p *parser) address(s *socket) {
+func (p *listeners) address(s *socket) {
 	port := s.node.Get("port")
 	if port == nil {
 		p.Missing(s.node, "port")
@@ -102,11 +112,11 @@ func (p *parser) address(s *socket) {
 	if n := s.node.Get("ip"); n != nil {
 		ip, ok = p.Addr(n)
 	}
-	if path, unix := strings.CutPrefix(port.Text, "unix:"); unix && port.Kind == conf.String {
+	if path, unix := strings.CutPrefix(port.Text, "unix:"); unix && port.Kind == String {
 		p.unixPath(s, port, path)
 		return
 	}
-	if port.Kind == conf.String {
+	if port.Kind == String {
 		if _, err := strconv.Atoi(port.Text); err != nil {
 			p.Errorf(port, "want a port from 0 to 65535 or unix:PATH, got %q", port.Text)
 			return
@@ -116,23 +126,24 @@ func (p *parser) address(s *socket) {
 	s.addr, s.valid = netip.AddrPortFrom(ip.Unmap(), uint16(v)), ok && good
 }
 
-func (p *parser) unixPath(s *socket, port *conf.Node, path string) {
+func (p *listeners) unixPath(s *socket, port *Node, path string) {
 	if path == "" {
 		p.Errorf(port, "want a path after unix:")
 		return
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.reg.StateDir, path)
+		path = filepath.Join(p.StateDir, path)
 	}
 	path, err := filepath.Abs(path)
 	switch {
 	case err != nil:
 		p.Errorf(port, "%v", err)
-	case len(path) > maxUnixPath:
-		p.Errorf(port, "the path %s has %d bytes, and sockets have room for %d", path, len(path), maxUnixPath)
 	case s.udp:
 		p.Errorf(port, "a unix socket has no transport: udp")
 	default:
+		if err := p.CheckUnixPath(path); err != nil {
+			p.Errorf(port, "%v", err).because(err)
+		}
 		s.path, s.valid = path, true
 	}
 	if n := s.node.Get("ip"); n != nil {
@@ -140,19 +151,19 @@ func (p *parser) unixPath(s *socket, port *conf.Node, path string) {
 	}
 }
 
-func (p *parser) unixSocket(s *socket) {
+func (p *listeners) unixSocket(s *socket) {
 	n := s.node.Get("unix_socket")
 	if n == nil {
 		return
 	}
-	if n.Kind != conf.Map {
-		if n.Kind == conf.Null || n.Kind == conf.List && len(n.List) == 0 {
+	if n.Kind != Map {
+		if n.Kind == Null || n.Kind == List && len(n.List) == 0 {
 			return
 		}
 		p.Errorf(n, "want a map of mode, owner and group, got %s", n.What())
 		return
 	}
-	o := &s.entry.Socket
+	o := &s.Socket
 	for _, pair := range n.Map {
 		switch v := pair.Value; pair.Key.Text {
 		case "mode":
@@ -162,7 +173,7 @@ func (p *parser) unixSocket(s *socket) {
 		case "group":
 			o.UnixGroup = p.id(v)
 		default:
-			p.Errorf(pair.Key, "unknown option of unix_socket").Meant(pair.Key.Text, []string{"mode", "owner", "group"})
+			p.Errorf(pair.Key, "unknown option of unix_socket").meant(pair.Key.Text, []string{"mode", "owner", "group"})
 		}
 	}
 	if s.valid && s.path == "" {
@@ -172,20 +183,20 @@ func (p *parser) unixSocket(s *socket) {
 
 // mode reads file permissions in octal notation, which must be a string: the
 // number 0600 would be another one in every version of YAML.
-func (p *parser) mode(n *conf.Node) (os.FileMode, bool) {
-	if n.Kind == conf.Int {
+func (p *listeners) mode(n *Node) (os.FileMode, bool) {
+	if n.Kind == Int {
 		p.Errorf(n, "want octal digits in quotes, got the number %s", n.Text)
 		return 0, false
 	}
 	v, err := strconv.ParseUint(n.Text, 8, 32)
-	if n.Kind != conf.String || err != nil || v > 0o777 {
+	if n.Kind != String || err != nil || v > 0o777 {
 		p.Errorf(n, `want octal digits in quotes, such as "0660"`)
 		return 0, false
 	}
 	return os.FileMode(v), true
 }
 
-func (p *parser) id(n *conf.Node) int {
+func (p *listeners) id(n *Node) int {
 	v, ok := p.Int(n, 0, math.MaxInt32)
 	if !ok {
 		return -1
@@ -193,23 +204,23 @@ func (p *parser) id(n *conf.Node) int {
 	return int(v)
 }
 
-func (p *parser) accepting(s *socket) {
+func (p *listeners) accepting(s *socket) {
 	if n := s.node.Get("backlog"); n != nil {
 		v, _ := p.Int(n, 0, 65535)
-		s.entry.Socket.Backlog = int(v)
+		s.Socket.Backlog = int(v)
 	}
 	if n := s.node.Get("accept_interval"); n != nil {
 		v, _ := p.Int(n, 0, int64(time.Hour/time.Millisecond))
-		s.entry.Socket.AcceptInterval = time.Duration(v) * time.Millisecond
+		s.Socket.AcceptInterval = time.Duration(v) * time.Millisecond
 	}
 }
 
 // proxyProtocol reads use_proxy_protocol and whose headers are believed.
-func (p *parser) proxyProtocol(s *socket) {
+func (p *listeners) proxyProtocol(s *socket) {
 	if s.udp {
 		return
 	}
-	o := &s.entry.Socket
+	o := &s.Socket
 	use, from := s.node.Get("use_proxy_protocol"), s.node.Get("proxy_protocol_from")
 	if use != nil {
 		o.ProxyProtocol, _ = p.Bool(use)
@@ -227,6 +238,8 @@ func (p *parser) proxyProtocol(s *socket) {
 	case from == nil && p.Top("trusted_proxies") == nil && s.path == "":
 		p.Warnf(use, "only loopback peers are believed; name the proxies in proxy_protocol_from or trusted_proxies")
 		list = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	case len(list) == 0 && s.path == "":
+		p.Warnf(use, "has no effect: the list of the proxies is empty")
 	}
 	for _, prefix := range list {
 		o.ProxyFrom = append(o.ProxyFrom, prefix.String())
@@ -236,7 +249,7 @@ func (p *parser) proxyProtocol(s *socket) {
 // bind fills in what the entry binds to. A wildcard IPv6 address takes IPv4
 // connections, too, unless another socket is there for them.
 func (s *socket) bind(others []*socket) {
-	e := &s.entry
+	e := &s.Listener
 	switch {
 	case s.path != "":
 		e.Network, e.Address = "unix", s.path
@@ -253,5 +266,5 @@ func (s *socket) bind(others []*socket) {
 			e.Network += "6"
 		}
 	}
-	e.spec = s.fingerprint()
+	e.Spec = fmt.Sprintf("%s %s %s %+v\n%s", e.Module, e.Network, e.Address, e.Socket, s.options)
 }

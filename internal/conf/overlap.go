@@ -1,4 +1,4 @@
-package listen
+package conf
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (s *socket) dualStack(others []*socket) bool {
 }
 
 // overlaps reports sockets that cannot be bound beside one another.
-func (p *parser) overlaps() {
+func (p *listeners) overlaps() {
 	type place struct {
 		port uint16
 		udp  bool
@@ -64,7 +64,7 @@ func (s *socket) overlaps(o *socket, group []*socket) bool {
 	return s.dualStack(group)
 }
 
-func (p *parser) overlap(earlier, later *socket) {
+func (p *listeners) overlap(earlier, later *socket) {
 	what := "the socket " + later.path
 	if later.path == "" {
 		what = "tcp "

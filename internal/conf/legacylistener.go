@@ -1,14 +1,12 @@
-package listen
+package conf
 
 import (
 	"slices"
-
-	"github.com/tidewaiter/tidewaiter/internal/conf"
 )
 
-// modernise returns an entry with deprecated options in their modern form, and
+// modern returns a listener with deprecated options in their modern form, and
 // the name of its module ("" if there is none). What it changes it warns of.
-func (p *parser) modernise(n *conf.Node) (*conf.Node, string) {
+func (p *listeners) modern(n *Node) (*Node, string) {
 	module := n.Get("module")
 	if module == nil {
 		p.Missing(n, "module")
@@ -43,7 +41,7 @@ func (p *parser) modernise(n *conf.Node) (*conf.Node, string) {
 }
 
 // renamed gives an option its new name, unless that is there already.
-func (p *parser) renamed(n *conf.Node, from, to string) *conf.Node {
+func (p *listeners) renamed(n *Node, from, to string) *Node {
 	v := n.Get(from)
 	if v == nil {
 		return n
@@ -58,7 +56,7 @@ func (p *parser) renamed(n *conf.Node, from, to string) *conf.Node {
 
 // handlerSwitches turns the booleans of old ejabberd_http listeners into
 // request handlers.
-func (p *parser) handlerSwitches(n *conf.Node) *conf.Node {
+func (p *listeners) handlerSwitches(n *Node) *Node {
 	for _, old := range []struct{ key, path, handler string }{
 		{"captcha", "/captcha", "ejabberd_captcha"},
 		{"register", "/register", "mod_register_web"},
@@ -86,47 +84,47 @@ func (p *parser) handlerSwitches(n *conf.Node) *conf.Node {
 }
 
 // withHandler adds a request handler, unless the path has one.
-func withHandler(n, at *conf.Node, path, handler string) *conf.Node {
+func withHandler(n, at *Node, path, handler string) *Node {
 	handlers := n.Get("request_handlers")
-	if handlers == nil || handlers.Kind != conf.Map {
-		handlers = conf.NewMap(at)
+	if handlers == nil || handlers.Kind != Map {
+		handlers = NewMap(at)
 	}
 	if handlers.Get(path) == nil {
-		handlers = handlers.With(path, conf.NewString(at, handler))
+		handlers = handlers.With(path, NewString(at, handler))
 	}
 	return n.With("request_handlers", handlers)
 }
 
 // xmlrpc makes an ejabberd_http listener, with XML-RPC on every path, of an
 // ejabberd_xmlrpc listener. That has no options but those of its socket.
-func (p *parser) xmlrpc(n *conf.Node) (*conf.Node, string) {
+func (p *listeners) xmlrpc(n *Node) (*Node, string) {
 	module := n.Get("module")
 	if v := n.Get("access_commands"); v != nil {
 		p.Warnf(v, "has no effect any more; use api_permissions")
 		n = n.Without("access_commands")
 	}
-	if _, ok := p.reg.kinds["ejabberd_http"]; !ok {
+	if _, ok := p.Kinds["ejabberd_http"]; !ok {
 		return n, "ejabberd_xmlrpc"
 	}
 	p.Warnf(module, "deprecated: use ejabberd_http with request_handlers: {/: ejabberd_xmlrpc}")
 	for _, pair := range n.Map {
-		if !slices.Contains(socketOptions(), pair.Key.Text) {
-			p.Errorf(pair.Key, "unknown option of ejabberd_xmlrpc").Meant(pair.Key.Text, socketOptions())
+		if !slices.Contains(SocketOptions(), pair.Key.Text) {
+			p.Errorf(pair.Key, "unknown option of ejabberd_xmlrpc").meant(pair.Key.Text, SocketOptions())
 			n = n.Without(pair.Key.Text)
 		}
 	}
-	n = n.With("module", conf.NewString(module, "ejabberd_http"))
+	n = n.With("module", NewString(module, "ejabberd_http"))
 	return withHandler(n, module, "/", "ejabberd_xmlrpc"), "ejabberd_http"
 }
 
 // setupTimeout reads the option timeout, which once bounded the setup of a
 // connection in milliseconds. It stands in for negotiation_timeout.
-func (p *parser) setupTimeout(n *conf.Node, kind Kind) map[string]*conf.Node {
+func (p *listeners) setupTimeout(n *Node, kind ListenerKind) map[string]*Node {
 	const modern = "negotiation_timeout"
-	for _, f := range kind.schema.Fields() {
+	for _, f := range kind.Schema.Fields() {
 		if f.Name == modern {
 			p.Warnf(n, "deprecated: use %s at the top level", modern)
-			return map[string]*conf.Node{modern: n}
+			return map[string]*Node{modern: n}
 		}
 	}
 	p.Warnf(n, "has no effect here")
