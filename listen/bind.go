@@ -144,13 +144,13 @@ func (s *Server) ask(ctx context.Context, e *Entry) (*bound, error) {
 // listen opens a socket of the operating system.
 func (e *Entry) listen(ctx context.Context) (*bound, error) {
 	if e.datagram() {
-		pcs, warnings, err := sock.ListenPacket(ctx, e.Network, e.Address, e.Socket.system())
+		pcs, warnings, err := sock.ListenPacket(ctx, e.Network, e.Address, system(&e.Socket))
 		if err != nil {
 			return nil, err
 		}
 		return &bound{packets: pcs, warnings: warnings}, nil
 	}
-	ln, err := sock.Listen(ctx, e.Network, e.Address, e.Socket.system())
+	ln, err := sock.Listen(ctx, e.Network, e.Address, system(&e.Socket))
 	if err != nil {
 		return nil, err
 	}
@@ -159,13 +159,13 @@ func (e *Entry) listen(ctx context.Context) (*bound, error) {
 
 // tuning returns the options that count for each connection. The proxies were
 // checked when the entry was planned.
-func (o *SocketOptions) tuning() sock.Tuning {
+func tuning(o *SocketOptions) sock.Tuning {
 	proxies, _ := sock.ParseProxies(o.ProxyFrom)
 	return sock.Tuning{Interval: o.AcceptInterval, Proxied: o.ProxyProtocol, Proxies: proxies}
 }
 
 // system returns the options that concern the operating system.
-func (o *SocketOptions) system() sock.Options {
+func system(o *SocketOptions) sock.Options {
 	s := sock.Options{Backlog: o.Backlog, Mode: 0o700, Owner: o.UnixOwner, Group: o.UnixGroup, Readers: o.Readers}
 	if o.UnixModeSet {
 		s.Mode = o.UnixMode

@@ -2,8 +2,6 @@ package listen
 
 import (
 	"crypto/tls"
-	"os"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/conf"
 )
@@ -62,17 +60,4 @@ type Entry struct {
 
 // SocketOptions are the options of a listen: entry that concern its socket and
 // not its module.
-type SocketOptions struct {
-	Backlog        int           // length of the queue of connections to accept; 0: the system's
-	AcceptInterval time.Duration // pause before each accept
-	UnixMode       os.FileMode   // of the socket file, if UnixModeSet
-	UnixModeSet    bool
-	UnixOwner      int // -1: unchanged
-	UnixGroup      int // -1: unchanged
-	// ProxyProtocol expects a PROXY protocol header (v1 or v2) from the peers
-	// in ProxyFrom, and from all peers of a unix socket, and treats others as
-	// clients of their own.
-	ProxyProtocol bool
-	ProxyFrom     []string // prefixes in CIDR notation
-	Readers       int      // sockets with SO_REUSEPORT for a datagram listener; 0: one
-}
+type SocketOptions = conf.Socket

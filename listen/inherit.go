@@ -60,6 +60,6 @@ func take(e *Entry, i Inherited) *bound {
 	if i.PacketConn != nil {
 		return &bound{packets: []net.PacketConn{i.PacketConn}, inherited: &i}
 	}
-	ln := sock.Take(i.Listener, e.Socket.system())
+	ln := sock.Take(i.Listener, system(&e.Socket))
 	return &bound{stream: ln, warnings: ln.Warnings, inherited: &i}
 }

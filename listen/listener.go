@@ -115,7 +115,7 @@ func (l *listener) change(e Entry) (Change, error) {
 
 // tune changes the entry, and what it says about a stream socket.
 func (l *listener) tune(e Entry) error {
-	l.pump.Tune(e.Socket.tuning())
+	l.pump.Tune(tuning(&e.Socket))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	old := l.entry.Socket
@@ -123,7 +123,7 @@ func (l *listener) tune(e Entry) error {
 	if l.server.o.Bind != nil || reflect.DeepEqual(e.Socket, old) {
 		return nil
 	}
-	err := l.bound.stream.Adjust(e.Socket.system())
+	err := l.bound.stream.Adjust(system(&e.Socket))
 	l.bound.warnings = l.bound.stream.Warnings
 	l.warn()
 	return err
@@ -213,7 +213,7 @@ func (l *listener) lose() {
 
 func (l *listener) startPump() {
 	l.server.jobs.Add(1)
-	l.pump = sock.StartPump(l.bound.stream, &l.meter, l.conns, l.entry.Socket.tuning(), l.log, func(lost bool) {
+	l.pump = sock.StartPump(l.bound.stream, &l.meter, l.conns, tuning(&l.entry.Socket), l.log, func(lost bool) {
 		defer l.server.jobs.Done()
 		if lost {
 			l.lose()

@@ -69,7 +69,7 @@ func (c *Config) decodeEntries(d *conf.Document, reg *Registry, modules []string
 	build := conf.Build{Kinds: kinds, Modules: modules, StateDir: reg.StateDir, CheckUnixPath: sock.CheckUnixPath}
 	for _, l := range d.Listeners(build) {
 		c.Entries = append(c.Entries, Entry{
-			Module: l.Module, Network: l.Network, Address: l.Address, Socket: SocketOptions(l.Socket),
+			Module: l.Module, Network: l.Network, Address: l.Address, Socket: l.Socket,
 			Options: l.Options, TLS: l.TLS, File: l.File, Line: l.Line, Column: l.Column,
 			kind: reg.kinds[l.Module], spec: l.Spec,
 		})

@@ -21,9 +21,12 @@ type Socket struct {
 	UnixModeSet    bool
 	UnixOwner      int // -1: unchanged
 	UnixGroup      int // -1: unchanged
-	ProxyProtocol  bool
-	ProxyFrom      []string // prefixes in CIDR notation
-	Readers        int      // the program's to set
+	// ProxyProtocol expects a PROXY protocol header (v1 or v2) from the peers
+	// in ProxyFrom, and from all peers of a unix socket, and treats others as
+	// clients of their own.
+	ProxyProtocol bool
+	ProxyFrom     []string // prefixes in CIDR notation
+	Readers       int      // sockets with SO_REUSEPORT for a datagram listener; 0: one
 }
 
 // socket is a listener whose socket is decoded.
