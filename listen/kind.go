@@ -121,14 +121,21 @@ type Registry struct {
 
 	kinds    map[string]Kind
 	sections []Section
+	always   Always
 	tables   *conf.Tables
 }
 
-// Part is a Kind or a Section.
+// Always names entries of modules: whose services the program has whether or
+// not a file lists them. Their options have no effect, of which the file's
+// reader is warned.
+type Always []string
+
+// Part is a Kind, a Section or an Always.
 type Part interface{ part() }
 
 func (Kind) part()    {}
 func (Section) part() {}
+func (Always) part()  {}
 
 // NewRegistry makes a registry. It panics on a duplicate name, which is a
 // mistake of the program and not of its configuration.
@@ -143,6 +150,8 @@ func NewRegistry(parts ...Part) *Registry {
 			r.kinds[p.name] = p
 		case Section:
 			r.sections = append(r.sections, p)
+		case Always:
+			r.always = append(r.always, p...)
 		}
 	}
 	return r

@@ -57,7 +57,7 @@ func (c *Config) decodeSections(d *conf.Document, reg *Registry) (modules []stri
 		}
 		c.sections = append(c.sections, sectionValue{s, v})
 	}
-	d.CheckModules(modules)
+	d.CheckModules(modules, reg.always)
 	return modules
 }
 

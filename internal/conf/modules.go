@@ -1,5 +1,7 @@
 package conf
 
+import "slices"
+
 // Module decodes the entry name of modules, and what host_config makes of it.
 // hosts has the virtual hosts with an entry of their own, off those whose own
 // modules have none, unless it is listed nowhere.
@@ -44,15 +46,16 @@ func (d *Document) options(n *Node) *Node {
 	return &Node{Kind: Map, File: n.File, Line: n.Line, Column: n.Column, parent: n.parent, key: n.key}
 }
 
-// CheckModules reports entries of modules that the program does not have.
-func (d *Document) CheckModules(own []string) {
-	d.checkModules(d.Top("modules"), own)
+// CheckModules reports entries of modules that the program does not have, and
+// options of those that it always has.
+func (d *Document) CheckModules(own, always []string) {
+	d.checkModules(d.Top("modules"), own, always)
 	for _, h := range d.Hosts {
-		d.checkModules(d.host(h, "modules"), own)
+		d.checkModules(d.host(h, "modules"), own, always)
 	}
 }
 
-func (d *Document) checkModules(n *Node, own []string) {
+func (d *Document) checkModules(n *Node, own, always []string) {
 	if n == nil || n.empty() {
 		return
 	}
@@ -60,20 +63,20 @@ func (d *Document) checkModules(n *Node, own []string) {
 		d.Errorf(n, "want a map of modules, got %s", n.What())
 		return
 	}
-	names := make(map[string]bool, len(own))
-	for _, name := range own {
-		names[name] = true
-	}
 	for _, pair := range n.Map {
 		name := pair.Key.Text
 		switch {
-		case names[name]:
+		case slices.Contains(own, name):
+		case slices.Contains(always, name):
+			if !pair.Value.empty() {
+				d.Warnf(pair.Key, "always on, its options have no effect here")
+			}
 		case KnownModule(name):
 			d.Warnf(pair.Key, "known to ejabberd, has no effect here")
 		case name == "mod_echo" || name == "mod_http_bind" || name == "mod_irc":
 			d.Warnf(pair.Key, "has no effect any more")
 		default:
-			d.Errorf(pair.Key, "unknown module").meant(name, append(own, knownModules()...))
+			d.Errorf(pair.Key, "unknown module").meant(name, slices.Concat(own, always, knownModules()))
 		}
 	}
 }

@@ -35,6 +35,7 @@ func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 			}
 			h.Register.Configure(o)
 		}),
+		listen.Always{"mod_disco", "mod_ping", "mod_version"},
 	)
 }
 

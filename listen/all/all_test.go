@@ -61,6 +61,7 @@ func TestFullConfiguration(t *testing.T) {
 		got = append(got, regexp.MustCompile(`"/[^"]*/`).ReplaceAllString(text, `"`))
 	}
 	want := []string{
+		"modules.mod_version: always on, its options have no effect here",
 		"listen[1].dhfile: \"dh-parameters\": has no effect: crypto/tls has no finite-field Diffie-Hellman",
 		"listen[1].certfile: deprecated: use certfiles at the top level",
 	}
