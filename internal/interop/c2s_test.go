@@ -92,6 +92,33 @@ func TestMechanisms(t *testing.T) {
 	})
 }
 
+// A client certificate logs in by SASL EXTERNAL where tls_verify asks for one,
+// if it is of the CA that the configuration names.
+func TestClientCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	s := start(t, `
+hosts: [localhost]
+certfiles: [localhost.pem]
+listen:
+  - {port: 0, ip: 127.0.0.1, module: ejabberd_c2s, tls_verify: true, cafile: ca.pem}
+  - {port: 0, ip: 127.0.0.1, module: ejabberd_c2s, tls: true, tls_verify: true, cafile: ca.pem}
+`, map[string]string{
+		"localhost.pem": ca.issue(t, "localhost"),
+		"ca.pem":        ca.pem,
+		"client.pem":    ca.issueUser(t, "ana@localhost"),
+		"stranger.pem":  newAuthority(t).issueUser(t, "ana@localhost"),
+	}, "-register", "ana@localhost:anchor")
+	for tls, table := range map[string]string{"starttls": "STARTTLS", "direct": "TLS"} {
+		t.Run(tls, func(t *testing.T) {
+			c := scenario{CA: filepath.Join(s.dir, "ca.pem"), JID: "ana@localhost/boat", TLS: tls, Mech: "EXTERNAL", Action: "login"}.at(s.find(t, table))
+			c.Cert = filepath.Join(s.dir, "client.pem")
+			launch(t, slixmpp, c).finish(t)
+			c.Cert = filepath.Join(s.dir, "stranger.pem")
+			launch(t, slixmpp, c).fails(t)
+		})
+	}
+}
+
 func TestRegisterAndRemove(t *testing.T) {
 	s, base := c2sServer(t)
 	base = base.at(s.find(t, "STARTTLS"))

@@ -24,6 +24,7 @@ type scenario struct {
 	Mech     string `json:"mech,omitempty"`
 	Action   string `json:"action"` // "echo", "talk", "login", "register", "unregister"
 	Peer     string `json:"peer,omitempty"`
+	Cert     string `json:"cert,omitempty"` // PEM file with the client's key and certificate
 }
 
 // at points a scenario to a listener.

@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -213,15 +214,39 @@ func newAuthority(t *testing.T) *authority {
 // issue returns a PEM file with key and certificate for DNS names.
 func (a *authority) issue(t *testing.T, names ...string) string {
 	t.Helper()
+	return a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: names[0]}, DNSNames: names})
+}
+
+// issueUser returns a PEM file with key and certificate for an XMPP address.
+// See RFC 6120, section 13.7.1.4.
+func (a *authority) issueUser(t *testing.T, jid string) string {
+	t.Helper()
+	type otherName struct {
+		ID    asn1.ObjectIdentifier
+		Value string `asn1:"explicit,tag:0,utf8"`
+	}
+	name, err := asn1.MarshalWithParams(otherName{asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5}, jid}, "tag:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := asn1.Marshal([]asn1.RawValue{{FullBytes: name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	subjectAltName := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: names}
+	return a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: jid}, ExtraExtensions: []pkix.Extension{subjectAltName}})
+}
+
+func (a *authority) sign(t *testing.T, tmpl *x509.Certificate) string {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(a.next), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
+	tmpl.SerialNumber = big.NewInt(a.next)
+	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
+	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	a.next++
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
 	if err != nil {

@@ -1,7 +1,8 @@
 """One slixmpp client for one scenario, driven by the interop tests.
 
 The only argument is a JSON object: host, port, jid, password, ca (PEM file),
-tls ("starttls", "direct" or "none"), mech (SASL mechanism), action, peer.
+tls ("starttls", "direct" or "none"), mech (SASL mechanism), action, peer, cert
+(PEM file with key and certificate of the client).
 Each event is one line on standard output; the last line is "done" if all went
 as it should. Whatever goes wrong is said on standard error, with exit status 1.
 """
@@ -25,6 +26,8 @@ class Client(slixmpp.ClientXMPP):
         super().__init__(args["jid"], args["password"], sasl_mech=args.get("mech"))
         self.args = args
         self.ca_certs = args["ca"]
+        if args.get("cert"):
+            self.certfile = self.keyfile = args["cert"]
         self.failed = None
         self.ready = asyncio.get_event_loop().create_future()
         self.inbox = asyncio.Queue()
