@@ -14,6 +14,8 @@
 //     header is text where none may be;
 //   - names of the fourth edition of XML 1.0: the fifth allows more, which would
 //     end the streams of recipients whose parser is older (expat, encoding/xml);
+//   - no element named xmlns, which encoding/xml does not put into the default
+//     namespace;
 //   - XML 1.0 only, and nothing but white space between the children of a stream;
 //   - at most maxReference bytes in a reference, maxDeclaration in an XML
 //     declaration, maxScope namespace declarations in scope, maxStream on the

@@ -271,6 +271,8 @@ func restricted(t *testing.T, doc []byte, err error, want expatAnswer) bool {
 	case RestrictedXML:
 		return bytes.Contains(body, []byte("<!")) || bytes.Contains(body, []byte("<?")) ||
 			bytes.Contains(body, []byte("&#000000"))
+	case NotWellFormed:
+		return bytes.Contains(body, []byte("<xmlns"))
 	}
 	return false
 }

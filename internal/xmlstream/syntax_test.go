@@ -69,6 +69,7 @@ var syntaxTests = []struct {
 	{"U+FFFD", "<a>\uFFFD</a>", 0},
 	{"no-break space is a character", "<a>\uFEFF</a>", 0},
 	{"NUL", "<a>\x00</a>", NotWellFormed},
+	{"element named xmlns", "<a><xmlns/></a>", NotWellFormed},
 	{"C0", "<a>\x1b</a>", NotWellFormed},
 	{"C0 in a value", "<a b='\x01'/>", NotWellFormed},
 	{"C0 in CDATA", "<a><![CDATA[\x01]]></a>", NotWellFormed},

@@ -18,6 +18,9 @@ func (c *checker) tag(b []byte, i int) int {
 	if i <= 0 {
 		return i
 	}
+	if string(name.of(b)) == "xmlns" {
+		return c.fail(NotWellFormed, int(name.off), "element named xmlns")
+	}
 	c.tagName = name
 	for {
 		if i >= len(b) {
