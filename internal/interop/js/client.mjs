@@ -38,7 +38,7 @@ function next(what, match) {
 }
 c.on("stanza", deliver);
 let removed = false; // the server ends the streams of a removed account
-c.on("error", (e) => removed && e.condition === "not-authorized" || fail(e));
+c.on("error", (e) => removed || fail(e));
 
 function fail(e) {
   console.error(`${e.name}: ${e.message}`);
@@ -100,7 +100,7 @@ try {
   if (jid(me).bare().toString() !== `${user}@${domain}`) throw new Error(`bound ${me}`);
   if (args.action === "echo" || args.action === "talk") await c.send(xml("presence"));
   await actions[args.action](me);
-  await c.stop();
+  if (!removed) await c.stop();
   say("done");
 } catch (e) {
   fail(e);
