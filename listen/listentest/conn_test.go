@@ -211,22 +211,22 @@ func TestPacketConn(t *testing.T) {
 }
 
 func TestPacketConnDropsWhatNobodyReads(t *testing.T) {
-	server := listentest.NewPacketConn()
-	c := server.Dial()
-	for range 5000 {
-		_, _ = c.Write([]byte("x"))
-	}
-	_ = server.SetReadDeadline(time.Now())
-	_ = server.SetReadDeadline(time.Time{})
-	got := 0
-	for buf := make([]byte, 1); ; got++ {
-		_ = server.SetReadDeadline(time.Now().Add(time.Millisecond))
-		if _, _, err := server.ReadFrom(buf); err != nil {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		server := listentest.NewPacketConn()
+		c := server.Dial()
+		for range 5000 {
+			_, _ = c.Write([]byte("x"))
 		}
-	}
-	if got != 1024 {
-		t.Errorf("kept datagrams: got %d, want 1024", got)
-	}
-	_, _ = c.Close(), server.Close()
+		_ = server.SetReadDeadline(time.Now().Add(time.Second))
+		got := 0
+		for buf := make([]byte, 1); ; got++ {
+			if _, _, err := server.ReadFrom(buf); err != nil {
+				break
+			}
+		}
+		if got != 1024 {
+			t.Errorf("kept datagrams: got %d, want 1024", got)
+		}
+		_, _ = c.Close(), server.Close()
+	})
 }
