@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -18,6 +20,25 @@ import (
 
 //go:embed default.yml
 var defaultConfig []byte
+
+// builtInConfig returns the built-in configuration, without its listeners on
+// IPv6 if the system has none: a socket that cannot be bound fails the start.
+func builtInConfig(ipv6 bool) []byte {
+	if ipv6 {
+		return defaultConfig
+	}
+	text, _, _ := bytes.Cut(defaultConfig, []byte("  # From here on IPv6"))
+	return text
+}
+
+func hasIPv6() bool {
+	ln, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	ln.Close()
+	return true
+}
 
 // server is the running program.
 type server struct {
@@ -52,7 +73,7 @@ func (s *server) load() (*listen.Config, error) {
 	if _, err := selfSigned(s.data, []string{"localhost", "127.0.0.1", "::1"}); err != nil {
 		return nil, err
 	}
-	return listen.Parse(filepath.Join(s.data, "built-in.yml"), defaultConfig, s.reg)
+	return listen.Parse(filepath.Join(s.data, "built-in.yml"), builtInConfig(hasIPv6()), s.reg)
 }
 
 // start runs the listeners and creates the accounts that are missing.

@@ -49,7 +49,7 @@ func startServer(t *testing.T, f flags) *server {
 func builtIn(t *testing.T) flags {
 	t.Helper()
 	dir := t.TempDir()
-	text := regexp.MustCompile(`port: \d+`).ReplaceAllString(string(defaultConfig), "port: 0")
+	text := regexp.MustCompile(`port: \d+`).ReplaceAllString(string(builtInConfig(hasIPv6())), "port: 0")
 	writeFile(t, filepath.Join(dir, "ejabberd.yml"), text)
 	if _, err := selfSigned(dir, []string{"localhost", "127.0.0.1", "::1"}); err != nil {
 		t.Fatal(err)
@@ -153,10 +153,24 @@ func TestBuiltInConfiguration(t *testing.T) {
 	}
 }
 
+func TestBuiltInConfigurationWithoutIPv6(t *testing.T) {
+	f := builtIn(t)
+	writeFile(t, f.config, regexp.MustCompile(`port: \d+`).ReplaceAllString(string(builtInConfig(false)), "port: 0"))
+	s := startServer(t, f)
+	for _, st := range s.listen.Stats() {
+		if !strings.HasPrefix(st.Bound, "127.0.0.1:") {
+			t.Errorf("listens on %s, want IPv4 only", st.Bound)
+		}
+	}
+	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 2 {
+		t.Errorf("got %d listeners and warnings %v, want 2 and none", len(s.config.Entries), s.config.Warnings)
+	}
+}
+
 func TestReloadKeepsSessions(t *testing.T) {
 	f := builtIn(t)
 	s := startServer(t, f)
-	ana, bo := login(t, s, 0, "ana", "anchor"), login(t, s, 2, "bo", "bollard")
+	ana, bo := login(t, s, 0, "ana", "anchor"), login(t, s, 1, "bo", "bollard")
 	text, err := os.ReadFile(f.config)
 	if err != nil {
 		t.Fatal(err)
@@ -186,7 +200,7 @@ func TestStartOutput(t *testing.T) {
 		`Tidewaiter serves localhost by the built-in configuration`,
 		`  ADDRESS +TRANSPORT +TLS +MODULE`,
 		`  127\.0\.0\.1:\d+ +tcp +STARTTLS +ejabberd_c2s`,
-		`  \[::1\]:\d+ +tcp +TLS +ejabberd_c2s`,
+		`  127\.0\.0\.1:\d+ +tcp +TLS +ejabberd_c2s`,
 		`  account +admin@localhost\n`,
 		`  password +[A-Z2-7]{26}\n`,
 		`  server +127\.0\.0\.1, port \d+ with STARTTLS or \d+ with TLS\n`,
