@@ -51,7 +51,7 @@ type SyntaxError struct {
 	Msg    string // never holds bytes of the peer
 }
 
-// Error returns the condition, the message and the offset.
+// Error returns the message and the offset; Kind has the condition.
 func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s: %s at byte %d", e.Kind.Condition(), e.Msg, e.Offset)
+	return fmt.Sprintf("%s at byte %d", e.Msg, e.Offset)
 }
