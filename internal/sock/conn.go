@@ -17,6 +17,9 @@ type Conn struct {
 	meter         *Meter
 	local, remote net.Addr // what the proxy says, nil: ask Conn
 	closed        atomic.Bool
+
+	waiter   *netserve.Waiter // of the reader; nil before its first wait
+	waitless error            // why there is none
 }
 
 var _ netserve.Counter = (*Conn)(nil)
@@ -44,6 +47,17 @@ func (c *Conn) Read(b []byte) (int, error) {
 		c.meter.in.Add(int64(n))
 	}
 	return n, err
+}
+
+// WaitRead implements netserve.ReadWaiter.
+func (c *Conn) WaitRead() error {
+	if c.waiter == nil && c.waitless == nil {
+		c.waiter, c.waitless = netserve.NewWaiter(c.Conn)
+	}
+	if c.waitless != nil {
+		return c.waitless
+	}
+	return c.waiter.Wait()
 }
 
 // Write implements net.Conn.

@@ -22,7 +22,7 @@ var windows = sync.Pool{New: func() any { return &window{buf: make([]byte, poolS
 // release gives back the memory once all bytes are consumed.
 func (s *Scanner) release() {
 	s.base += int64(s.end)
-	s.start, s.end, s.buf = 0, 0, s.idle[:]
+	s.start, s.end, s.buf = 0, 0, nil
 	w := s.w
 	s.w = nil
 	if w == nil || len(w.buf) != poolSize || cap(w.scratch) > poolSize {
@@ -49,8 +49,10 @@ func (s *Scanner) prepare() {
 // fill reads more bytes behind those of the piece that begins at s.start and is
 // not complete.
 func (s *Scanner) fill() error {
-	room := len(s.buf) - s.end
-	if room == 0 || room < len(s.buf)/4 && s.start > len(s.buf)/2 {
+	switch room := len(s.buf) - s.end; {
+	case s.end == 0 && s.w == nil:
+		s.takeBuffer()
+	case room == 0 || room < len(s.buf)/4 && s.start > len(s.buf)/2:
 		s.makeRoom()
 	}
 	for range 100 {
@@ -60,10 +62,26 @@ func (s *Scanner) fill() error {
 		case n > 0:
 			return nil // a lasting error comes again
 		case err != nil:
+			if s.start == s.end {
+				s.release()
+			}
 			return err
 		}
 	}
 	return io.ErrNoProgress
+}
+
+// takeBuffer finds the buffer for the first bytes of a piece.
+func (s *Scanner) takeBuffer() {
+	if r, ok := s.r.(ReadyReader); ok && r.Ready() {
+		s.acquire()
+		s.buf = s.w.buf
+		return
+	}
+	if s.idle == nil {
+		s.idle = make([]byte, idleSize)
+	}
+	s.buf = s.idle
 }
 
 // makeRoom moves the piece to the front of a buffer with room behind it. Sizes

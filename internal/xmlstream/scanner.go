@@ -28,14 +28,21 @@ type Scanner struct {
 	ended     bool   // the stream's end tag has come
 	err       error  // a broken rule, for good
 
-	idle [idleSize]byte
+	idle []byte // what it waits with; nil until it had to
+}
+
+// ReadyReader is a reader that can tell that bytes, the end or an error have
+// come. Before a Read of which that is so a scanner takes a large buffer from a
+// pool; one that has to wait in Read keeps a small one of its own.
+type ReadyReader interface {
+	io.Reader
+	// Ready reports whether the next Read returns at once.
+	Ready() bool
 }
 
 // NewScanner returns a scanner of what r reads.
 func NewScanner(r io.Reader, l Limits) *Scanner {
-	s := &Scanner{r: r, lim: l.withDefaults(), prolog: true}
-	s.buf = s.idle[:]
-	return s
+	return &Scanner{r: r, lim: l.withDefaults(), prolog: true}
 }
 
 // SetLimits bounds what comes from now on.

@@ -277,8 +277,44 @@ func TestIdleHoldsNoBuffer(t *testing.T) {
 		t.Fatalf("got %v, want %v", err, os.ErrDeadlineExceeded)
 	}
 	<-done
-	if s.w != nil || &s.buf[0] != &s.idle[0] {
+	if s.w != nil || s.buf != nil {
 		t.Error("a scanner that waits holds a buffer")
+	}
+}
+
+// readyReader tells that the next Read will not wait.
+type readyReader struct {
+	io.Reader
+	sizes []int // of the buffers that it was given
+}
+
+func (r *readyReader) Ready() bool { return true }
+
+func (r *readyReader) Read(p []byte) (int, error) {
+	r.sizes = append(r.sizes, len(p))
+	return r.Reader.Read(p)
+}
+
+// A scanner that never waits in Read has no buffer of its own, and reads all
+// that there is in one go.
+func TestReadyReader(t *testing.T) {
+	input := testHeader + strings.Repeat("<a>"+strings.Repeat("x", 1000)+"</a>", 10)
+	r := &readyReader{Reader: strings.NewReader(input)}
+	s := NewScanner(r, Limits{})
+	mustHeader(t, s)
+	for range 10 {
+		if e, err := s.Next(); err != nil || len(e.Raw) != 1007 {
+			t.Fatalf("got %v, want an element", err)
+		}
+	}
+	if len(r.sizes) != 1 || r.sizes[0] != poolSize {
+		t.Errorf("got reads of %d bytes, want one of %d", r.sizes, poolSize)
+	}
+	if _, err := s.Next(); err != io.ErrUnexpectedEOF {
+		t.Fatalf("got %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+	if s.w != nil || s.buf != nil || s.idle != nil {
+		t.Error("the scanner holds a buffer")
 	}
 }
 

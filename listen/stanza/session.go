@@ -55,6 +55,21 @@ type SessionInfo struct {
 	Mechanism string // of SASL
 }
 
+// Mark is something that a feature remembers of a session for as long as it
+// lives, resumptions included. Marks are bits.
+type Mark uint32
+
+const (
+	// WantsRoster: the client asked for its roster and gets changes of it
+	// (RFC 6121, section 2.1.6, "interested resource").
+	WantsRoster Mark = 1 << iota
+	// WantsCarbons: the client enabled message carbons (XEP-0280).
+	WantsCarbons
+	// WantsBlocklist: the client asked for its block list and gets changes of
+	// it (XEP-0191, section 3.5).
+	WantsBlocklist
+)
+
 // SCRAMKeys are what a server stores for SCRAM in place of a password.
 // See RFC 5802, section 3.
 type SCRAMKeys struct {

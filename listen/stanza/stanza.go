@@ -74,6 +74,12 @@ type Stanza struct {
 	// ` xmlns:x='urn:x' x:a='1'`.
 	Attrs string
 
+	// Kept is not 0 in the copy of a message that the recipient's offline store
+	// holds: the store's key for it, unique within the account. The store sends
+	// it again until it hears that it has arrived, so whoever cannot deliver
+	// such a copy drops it: it is not answered, forwarded or stored again.
+	Kept uint64
+
 	// Inner is what stands between the start and the end tag: well-formed,
 	// namespace-well-formed together with Attrs, and within the restrictions of
 	// RFC 6120, section 11.1. Readers hand out only stanzas for which this
