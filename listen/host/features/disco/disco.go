@@ -26,6 +26,8 @@ type Info struct {
 	// Features returns the features of the addressee in the order in which they
 	// are listed.
 	Features func(to stanza.JID) []string
+	// Forms returns what else there is to know (XEP-0128). nil: nothing.
+	Forms func(to stanza.JID) []Form
 }
 
 // HandleIQ implements the request. There are no nodes: any one is answered
@@ -46,6 +48,11 @@ func (i Info) HandleIQ(_ context.Context, iq *stanza.Stanza, _ stanza.Peer) (*st
 	b = append(b, "/>"...)
 	for _, f := range i.Features(to) {
 		b = append(appendAttr(append(b, "<feature"...), "var", f), "/>"...)
+	}
+	if i.Forms != nil {
+		for _, f := range i.Forms(to) {
+			b = f.appendXML(b)
+		}
 	}
 	return iq.Result(string(append(b, "</query>"...))), nil
 }

@@ -1,0 +1,158 @@
+package offline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// Feature is what service discovery lists for the server and its accounts.
+// See XEP-0160, section 4.
+const Feature = "msgoffline"
+
+// MaxKeeping is how many calls of Keep wait for the store at once; another one
+// waits for its turn. How many bytes those may have is the store's to say.
+const MaxKeeping = 1 << 13
+
+// Config says what a Service works with.
+type Config struct {
+	Store Store
+	Log   *slog.Logger // nil discards
+}
+
+// Service keeps messages and hands them out. It has no goroutines of its own.
+// The calls of done that Keep makes must call neither Keep nor Deliver.
+type Service struct {
+	store   Store
+	log     *slog.Logger
+	options atomic.Pointer[stanza.PerHost[*Options]]
+	keeping chan struct{} // has one for each Keep under way
+
+	mu       sync.Mutex // never held in calls of the store, of done and of send
+	accounts map[stanza.JID]*account
+}
+
+// New returns a Service that is off everywhere until Configure.
+func New(c Config) *Service {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		store:    c.Store,
+		log:      c.Log,
+		keeping:  make(chan struct{}, MaxKeeping),
+		accounts: make(map[stanza.JID]*account),
+	}
+	s.Configure(stanza.PerHost[*Options]{})
+	return s
+}
+
+// Configure takes new options; nil ones switch the service off for a domain.
+// What is in the store stays there.
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+
+// Offered reports whether the accounts of a domain have offline messages.
+func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+
+// Stats are numbers of the moment.
+type Stats struct {
+	Keeping  int // messages under way to the store
+	Accounts int // that have messages under way: to the store, to a resource, or out of the store
+}
+
+// Stats returns the numbers of the moment.
+func (s *Service) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{Keeping: len(s.keeping), Accounts: len(s.accounts)}
+}
+
+// Keep stores a message for its addressee's account and returns before that is
+// done. It waits while MaxKeeping others are under way. done is called once,
+// within the call or in a goroutine of the store: with the copy that is stored,
+// whose Kept is set; with nil, nil for a message that is not kept, of which the
+// sender need not hear; or with an error for the sender. When it is called with
+// the copy, the resources in to hold the message; Lost is for those that do not
+// take it.
+// See XEP-0160, section 2.
+func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.JID, done func(kept *stanza.Stanza, err error)) {
+	o := s.options.Load().For(m.To.Domain())
+	if o == nil {
+		done(nil, &stanza.Error{Condition: stanza.ServiceUnavailable})
+		return
+	}
+	limit := o.limit(m.To)
+	kept, err := o.prepare(m, limit, len(to) > 0)
+	if err != nil || kept == nil {
+		done(nil, err)
+		return
+	}
+	select {
+	case s.keeping <- struct{}{}:
+	case <-ctx.Done():
+		done(nil, ctx.Err())
+		return
+	}
+	a, f := s.takeOff(m.To.Bare())
+	xml := string(kept.AppendTo(make([]byte, 0, kept.Size()+64), stanza.NSClient))
+	s.store.Add(ctx, a.user, xml, limit, func(key uint64, err error) {
+		if err == nil {
+			kept.Kept = key
+			s.claim(a, key, to...)
+			done(kept, nil)
+		} else {
+			done(nil, o.refusal(m, err))
+		}
+		s.land(a, f)
+		<-s.keeping
+	})
+}
+
+// prepare returns the copy of a message that is to be stored, nil for one that
+// is not, or an error for the sender. taken says that resources get it anyway.
+func (o *Options) prepare(m *stanza.Stanza, limit int, taken bool) (*stanza.Stanza, error) {
+	v, err := o.judge(m)
+	switch {
+	case err != nil:
+		return nil, err
+	case v == drop, v == refuse && taken:
+		return nil, nil
+	case v == refuse:
+		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
+	case limit == 0: // which the store takes for no limit
+		return nil, o.refusal(m, ErrFull)
+	}
+	return delayed(m, time.Now())
+}
+
+// refusal turns an error of the store into that for the sender, nil for none.
+func (o *Options) refusal(m *stanza.Stanza, err error) error {
+	switch {
+	case !errors.Is(err, ErrFull):
+		return err
+	case m.Type == stanza.TypeGroupchat && !o.BounceGroupchat:
+		return nil
+	}
+	return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "the recipient has too many messages waiting"}
+}
+
+// Remove deletes the messages of an account and waits for the store.
+func (s *Service) Remove(ctx context.Context, user stanza.JID) error {
+	if err := s.store.Forget(ctx, user); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.accounts[user]; a != nil {
+		clear(a.held)
+		clear(a.arrived)
+		a.failed = nil
+		s.drop(a)
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+//go:build race
+
+package stanzaid
+
+const raceEnabled = true
