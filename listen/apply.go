@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tidewaiter/tidewaiter/internal/conf"
 	"github.com/tidewaiter/tidewaiter/internal/sock"
 )
 
@@ -38,9 +39,34 @@ func (c Change) String() string {
 
 // Step is what Apply did about one entry.
 type Step struct {
-	Entry  Entry // the new one; when it was removed, the old
-	Change Change
-	Err    error // what failed though the configuration as a whole was applied
+	Entry       Entry // the new one; when it was removed, the old
+	Change      Change
+	Bound       string       // address of the socket: with port 0 this is where the port is
+	Differences []Difference // of options, when Updated or Restarted
+	Err         error        // what failed though the configuration as a whole was applied
+}
+
+// Difference is an option or a definition that two configurations have
+// otherwise. It can be printed: passwords and the like are hidden.
+type Difference = conf.Difference
+
+// Compare says what Apply would do with c while old runs: about each entry, and
+// what else differs. It decides as Apply does, and opens nothing: Bound is empty,
+// and that a module can change its options while it runs is taken for granted
+// if it says that it can.
+func (c *Config) Compare(old *Config) (steps []Step, rest []Difference, err error) {
+	s := &Server{reg: NewRegistry()}
+	for _, e := range old.Entries {
+		s.listeners = append(s.listeners, &listener{entry: e})
+	}
+	p, err := s.plan(c.Entries)
+	for _, change := range p.changes {
+		steps = append(steps, change.Step)
+	}
+	for _, l := range p.removed {
+		steps = append(steps, Step{Entry: l.entry, Change: Removed})
+	}
+	return steps, conf.Differences(old.settings, c.settings), err
 }
 
 // change is a Step in the making.
@@ -115,7 +141,10 @@ func (s *Server) plan(entries []Entry) (*plan, error) {
 		}
 		c := &change{Step: Step{Entry: e, Change: Added}}
 		if same := idle[e.key()]; len(same) > 0 {
-			n := max(0, slices.IndexFunc(same, func(l *listener) bool { return l.entry.Network == e.Network }))
+			n := slices.IndexFunc(same, func(l *listener) bool { return e.same(&l.entry) }) // of several with port 0
+			if n < 0 {
+				n = max(0, slices.IndexFunc(same, func(l *listener) bool { return l.entry.Network == e.Network }))
+			}
 			c.match(same[n])
 			idle[e.key()] = slices.Delete(same, n, n+1)
 		}
@@ -143,8 +172,17 @@ func (c *change) match(l *listener) {
 		c.l, c.Change = l, Kept
 	default:
 		c.l, c.Change = l, Updated
+		if c.Entry.datagram() && !c.Entry.updates(old) {
+			c.Change = Restarted
+		}
+	}
+	if c.Change != Kept {
+		c.Differences = conf.Differences(old.settings, c.Entry.settings)
 	}
 }
+
+// updates reports whether the module of old may be able to go on with e.
+func (e *Entry) updates(old *Entry) bool { return e.kind.update != nil && e.Module == old.Module }
 
 // key is the address of an entry as configured. Whether an IPv6 wildcard takes
 // IPv4 connections, too, depends on the other entries and is no part of it.
@@ -204,18 +242,23 @@ func (s *Server) commit(p *plan) ([]Step, error) {
 		if c.Err != nil {
 			errs = append(errs, c.Entry.problem(i, c.Err))
 		}
+		c.Bound = c.l.bound.addr().String()
 		steps = append(steps, c.Step)
 		listeners = append(listeners, c.l)
 	}
 	for _, l := range p.removed {
 		s.remove(l)
-		steps = append(steps, Step{Entry: l.entry, Change: Removed})
+		steps = append(steps, Step{Entry: l.entry, Change: Removed, Bound: l.bound.addr().String()})
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners = listeners
 	for _, i := range s.inherited {
+		if s.applied {
+			break // said by the first Apply
+		}
 		s.log.Warn("no listener uses an inherited socket", "name", i.Name, "address", i.addr().String())
 	}
+	s.applied = true
 	return steps, errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package listen
 import (
 	"crypto/tls"
 
+	"github.com/tidewaiter/tidewaiter/internal/certs"
 	"github.com/tidewaiter/tidewaiter/internal/conf"
 )
 
@@ -19,7 +20,14 @@ type Config struct {
 
 	content  *conf.Content // of the tables that decoded options refer to
 	sections []sectionValue
+	settings []conf.Setting // besides the entries
 }
+
+// Certificate describes a certificate of certfiles.
+type Certificate = certs.Leaf
+
+// Certificates returns those of certfiles, in the order of the files.
+func (c *Config) Certificates() []Certificate { return c.content.Certificates() }
 
 // sectionValue is what a Section gets of a configuration.
 type sectionValue struct {
@@ -54,8 +62,9 @@ type Entry struct {
 	File         string
 	Line, Column int
 
-	kind Kind
-	spec string // canonical form of all that the entry was decoded from; equal specs need no restart
+	kind     Kind
+	spec     string // canonical form of all that the entry was decoded from; equal specs need no restart
+	settings []conf.Setting
 }
 
 // SocketOptions are the options of a listen: entry that concern its socket and

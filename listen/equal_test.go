@@ -82,12 +82,23 @@ hosts: [example.org, example.net]
 		{"no certificate", replace(equalBase, "certfiles: [good.pem]", ""), false},
 	}
 	dir := workspace(t)
-	want := specs(parse(t, dir, equalBase, testRegistry()))
+	base := parse(t, dir, equalBase, testRegistry())
+	want := specs(base)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := specs(parse(t, dir, c.src, testRegistry()))
+			config := parse(t, dir, c.src, testRegistry())
+			got := specs(config)
 			if same := slices.Equal(got, want); same != c.same {
 				t.Errorf("got equal specs %t, want %t\n%q\n%q", same, c.same, got, want)
+			}
+			steps, _, err := config.Compare(base)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range steps {
+				if (s.Change == Kept) != (len(s.Differences) == 0) {
+					t.Errorf("%s %s: got differences %v", s.Entry.Address, s.Change, s.Differences)
+				}
 			}
 		})
 	}

@@ -141,6 +141,12 @@ func (Always) part()  {}
 // mistake of the program and not of its configuration.
 func NewRegistry(parts ...Part) *Registry {
 	r := &Registry{kinds: make(map[string]Kind), tables: conf.NewTables()}
+	r.Add(parts...)
+	return r
+}
+
+// Add adds parts as NewRegistry does, before the registry is used.
+func (r *Registry) Add(parts ...Part) {
 	for _, p := range parts {
 		switch p := p.(type) {
 		case Kind:
@@ -154,7 +160,6 @@ func NewRegistry(parts ...Part) *Registry {
 			r.always = append(r.always, p...)
 		}
 	}
-	return r
 }
 
 // Schemas describes the options of all modules and sections, for tests that

@@ -132,7 +132,7 @@ func (l *listener) tune(e Entry) error {
 // update changes the options of a datagram listener, in place if its module
 // can.
 func (l *listener) update(e Entry) (Change, error) {
-	if g := l.current(); g != nil && e.kind.update != nil && e.Module == l.entry.Module {
+	if g := l.current(); g != nil && e.updates(&l.entry) {
 		g.setOptions(e.Options)
 		err := e.kind.update(l.bound.addr(), e.Options)
 		if err == nil {

@@ -40,7 +40,7 @@ func decode(d *conf.Document, reg *Registry) (*Config, error) {
 	if len(errors) > 0 {
 		return nil, &ParseError{Errors: errors, Warnings: warnings}
 	}
-	c.Warnings = warnings
+	c.Warnings, c.settings = warnings, d.Settings()
 	return c, nil
 }
 
@@ -71,7 +71,7 @@ func (c *Config) decodeEntries(d *conf.Document, reg *Registry, modules []string
 		c.Entries = append(c.Entries, Entry{
 			Module: l.Module, Network: l.Network, Address: l.Address, Socket: l.Socket,
 			Options: l.Options, TLS: l.TLS, File: l.File, Line: l.Line, Column: l.Column,
-			kind: reg.kinds[l.Module], spec: l.Spec,
+			kind: reg.kinds[l.Module], spec: l.Spec, settings: l.Settings,
 		})
 	}
 }

@@ -38,6 +38,10 @@ func FuzzParse(f *testing.F) {
 		if !slices.Equal(specs(first), specs(second)) {
 			t.Fatalf("two readings differ: got\n%q\nand\n%q", specs(first), specs(second))
 		}
+		steps, rest, err := second.Compare(first)
+		if err != nil || len(rest) > 0 || slices.ContainsFunc(steps, func(s Step) bool { return s.Change != Kept }) {
+			t.Fatalf("two readings compared: got %v, %v, %v", steps, rest, err)
+		}
 		for _, w := range first.Warnings {
 			checkPosition(t, w)
 		}

@@ -45,6 +45,7 @@ type Server struct {
 
 	mu        sync.Mutex
 	closed    bool
+	applied   bool        // once, at least
 	inherited []Inherited // not in use
 	listeners []*listener // in the order of the file
 	leaving   []*listener // removed, with sessions that go on

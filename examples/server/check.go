@@ -11,23 +11,36 @@ import (
 )
 
 // check validates the configuration for -check and returns the exit status.
-func check(f flags) int {
+func check(f flags, w io.Writer) int {
 	if f.config == "" { // the certificate that this makes is nobody's to keep
 		dir, err := os.MkdirTemp("", "tidewaiter-check")
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
+			fmt.Fprintln(w, "error:", err)
+			return statusError
 		}
 		defer os.RemoveAll(dir)
 		f.data = dir
 	}
-	s, err := assemble(f, slog.New(slog.DiscardHandler))
+	s, err := assemble(f, slog.DiscardHandler)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		fmt.Fprintln(w, "error:", err)
+		return statusError
+	}
+	var old *listen.Config
+	if f.diff != "" {
+		if old, err = listen.Load(f.diff, s.reg); err != nil {
+			return report(w, nil, err)
+		}
 	}
 	c, err := s.load()
-	return report(os.Stdout, c, err)
+	status := report(w, c, err)
+	if old == nil || status != statusOK {
+		return status
+	}
+	if status, err = diff(w, old, c); err != nil {
+		fmt.Fprintln(w, "error:", err)
+	}
+	return status
 }
 
 // report prints the problems of a configuration, in the order of the file, and
@@ -40,7 +53,7 @@ func report(w io.Writer, c *listen.Config, err error) int {
 			fmt.Fprintln(w, "warning:", p)
 		}
 		fmt.Fprintf(w, "%s, %s\n", count(len(c.Entries), "listener"), count(len(c.Warnings), "warning"))
-		return 0
+		return statusOK
 	case errors.As(err, &bad):
 		for _, p := range bad.Warnings {
 			fmt.Fprintln(w, "warning:", p)
@@ -52,7 +65,7 @@ func report(w io.Writer, c *listen.Config, err error) int {
 	default:
 		fmt.Fprintln(w, "error:", err)
 	}
-	return 1
+	return statusError
 }
 
 // count says how many there are of something.

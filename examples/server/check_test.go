@@ -47,7 +47,7 @@ func TestReport(t *testing.T) {
 func TestCheckMakesNoFiles(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	if status := check(flags{data: "data"}); status != 0 {
+	if status := check(flags{data: "data"}, t.Output()); status != 0 {
 		t.Errorf("status of the built-in configuration: got %d, want 0", status)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -17,6 +17,13 @@ func TestFlags(t *testing.T) {
 		{"register a resource", "-register ana@one.test/x:pw", "not of the form user@host"},
 		{"register nonsense", "-register @:pw", "not a JID"},
 		{"file without -config", "a.yml", "a configuration file goes with -config"},
+		{"operation", "-config a.yml -drain 1m -metrics 127.0.0.1:9180 -log-format json", ""},
+		{"diff", "-check -config a.yml -diff b.yml", ""},
+		{"diff without -check", "-config a.yml -diff b.yml", "-diff OLD goes with -check"},
+		{"diff without -config", "-check -diff b.yml", "-diff OLD goes with -check"},
+		{"negative drain", "-drain -1s", "want no negative duration"},
+		{"drain without a unit", "-drain 5", "invalid value"},
+		{"unknown format", "-log-format xml", "want text or json"},
 		{"unknown flag", "-nothing", "not defined"},
 		{"help", "-h", "help requested"},
 	}

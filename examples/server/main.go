@@ -1,6 +1,11 @@
 // Command server runs every listener of the library, from a configuration file
 // in ejabberd's format or from one that is built in. Started without arguments
 // it is a chat server on loopback with an account that it prints.
+//
+// SIGHUP reads the configuration again. SIGINT and SIGTERM stop the server: it
+// takes no more connections and tells its sessions, which have the time of
+// -drain to end. The exit status is 0 then, and 1 if something could not be
+// ended. A second signal ends the process at once.
 package main
 
 import (
@@ -12,64 +17,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
-
-	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
-
-// flags are the command line.
-type flags struct {
-	config   string
-	data     string
-	check    bool
-	accounts []account
-}
-
-// account is the value of a -register flag.
-type account struct {
-	user     stanza.JID
-	password string
-}
-
-// parseFlags reads the command line. With -h it writes the usage to help and
-// returns flag.ErrHelp.
-func parseFlags(args []string, help io.Writer) (flags, error) {
-	f := flags{}
-	set := flag.NewFlagSet("server", flag.ContinueOnError)
-	set.SetOutput(io.Discard) // errors are the caller's to print
-	set.StringVar(&f.config, "config", "", "configuration `FILE` in the format of ejabberd.yml (default: a built-in one, on loopback only)")
-	set.StringVar(&f.data, "data", "data", "`DIR` for what the server keeps")
-	set.BoolVar(&f.check, "check", false, "validate the configuration, print every problem, start nothing; exit status 1 if there is an error")
-	set.Func("register", "`user@host:password` of an account to create if it is missing; may be repeated", func(s string) error {
-		jid, password, ok := strings.Cut(s, ":")
-		if !ok {
-			return errors.New("want user@host:password")
-		}
-		user, err := stanza.ParseJID(jid)
-		if err != nil {
-			return err
-		}
-		if user.Local() == "" || user.IsFull() {
-			return fmt.Errorf("%q is not of the form user@host", jid)
-		}
-		f.accounts = append(f.accounts, account{user, password})
-		return nil
-	})
-	if err := set.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(help, "usage: server [flags]")
-			set.SetOutput(help)
-			set.PrintDefaults()
-		}
-		return f, err
-	}
-	if set.NArg() > 0 {
-		return f, fmt.Errorf("unexpected argument %q: a configuration file goes with -config", set.Arg(0))
-	}
-	return f, nil
-}
 
 func main() {
 	f, err := parseFlags(os.Args[1:], os.Stdout)
@@ -78,30 +28,34 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%v (-h lists the flags)\n", err)
-		os.Exit(2)
+		os.Exit(statusUsage)
 	}
 	if f.check {
-		os.Exit(check(f))
+		os.Exit(check(f, os.Stdout))
 	}
 	if err := run(f); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(statusError)
 	}
 }
 
-// drain is how long sessions may take to end when the server stops.
-const drain = 5 * time.Second
+// logHandler writes the lines of the log. Which are written is not its
+// business.
+func logHandler(w io.Writer, format string) slog.Handler {
+	all := &slog.HandlerOptions{Level: slog.LevelDebug}
+	if format == "json" {
+		return slog.NewJSONHandler(w, all)
+	}
+	return slog.NewTextHandler(w, all)
+}
 
-// run serves until a signal says to stop: SIGHUP reads the configuration again,
-// SIGINT and SIGTERM drain; a second one of these ends the process at once.
+// run serves until a signal says to stop.
 func run(f flags) error {
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
 
 	ctx := context.Background()
-	s, err := start(ctx, f, log)
+	s, err := start(ctx, f, logHandler(os.Stderr, f.logFormat))
 	if err != nil {
 		return err
 	}
@@ -112,10 +66,33 @@ func run(f flags) error {
 		}
 		s.reload(ctx)
 	}
-	signal.Stop(signals) // the next one has its usual effect
-	fmt.Printf("stopping: sessions have %v to end, another Ctrl-C stops at once\n", drain)
-	ctx, cancel := context.WithTimeout(ctx, drain)
-	defer cancel()
-	s.stop(ctx)
-	return nil
+	// The next one ends the process. One that came during a reload does it, too.
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	for len(signals) > 0 {
+		if <-signals != syscall.SIGHUP {
+			return errors.New("stopped at once by a second signal")
+		}
+	}
+	fmt.Printf("stopping: sessions have %v to end, another Ctrl-C stops at once\n", f.drain)
+	return within(f.drain+overtime, s.stop)
+}
+
+// overtime is what the server may take to stop after its sessions were cut.
+const overtime = 5 * time.Second
+
+// within runs f, and does not wait for it longer than d.
+func within(d time.Duration, f func()) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-t.C:
+		return fmt.Errorf("the server did not stop within %v: something hangs", d)
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,16 +13,15 @@ func TestReloadSaysWhatIsInEffect(t *testing.T) {
 	file, socket := filepath.Join(dir, "ejabberd.yml"), filepath.Join(dir, "c2s.sock")
 	const first = "hosts: [one.test]\nlisten:\n  - {port: 'unix:c2s.sock', module: ejabberd_c2s}\n"
 	writeFile(t, file, first)
-	s := startServer(t, flags{config: file, data: dir})
-	var log strings.Builder
-	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	var log output
+	s := startLogging(t, flags{config: file, data: dir}, &log)
 	reload := func(text, want string, listeners int) {
 		t.Helper()
 		log.Reset()
 		writeFile(t, file, text)
 		s.reload(t.Context())
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("log: got %s, want %q", &log, want)
+			t.Errorf("log: got %s, want %q", log.String(), want)
 		}
 		if got := len(s.config.Entries); got != listeners || len(s.listen.Stats()) != listeners {
 			t.Errorf("got %d entries and %d listeners, want %d", got, len(s.listen.Stats()), listeners)

@@ -11,7 +11,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/tidewaiter/tidewaiter/c2s"
+	"github.com/tidewaiter/tidewaiter/internal/logs"
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/all"
 	"github.com/tidewaiter/tidewaiter/listen/host"
@@ -43,23 +47,30 @@ func hasIPv6() bool {
 // server is the running program.
 type server struct {
 	flags
-	log    *slog.Logger
-	host   *host.Host
-	reg    *listen.Registry
-	listen *listen.Server
-	config *listen.Config // the one that runs
+	logs    *logs.Handler
+	log     *slog.Logger
+	host    *host.Host
+	reg     *listen.Registry
+	listen  *listen.Server
+	config  *listen.Config // the one that runs
+	loaded  loaded         // what metrics tell of it
+	metrics *metricsServer // nil without -metrics
 
 	admin    stanza.JID // made by this start, zero if none was
 	password string     // of admin
 }
 
-// assemble puts the parts together without opening anything.
-func assemble(f flags, log *slog.Logger) (*server, error) {
-	h, err := host.New(host.Config{Log: log})
-	if err != nil {
+// assemble puts the parts together without opening anything. The log goes to
+// out.
+func assemble(f flags, out slog.Handler) (*server, error) {
+	h := logs.New(out)
+	s := &server{flags: f, logs: h, log: h.Logger("server")}
+	var err error
+	if s.host, err = host.New(host.Config{Log: h.Logger("host")}); err != nil {
 		return nil, err
 	}
-	s := &server{flags: f, log: log, host: h, reg: all.Registry(h, log)}
+	s.reg = all.Registry(s.host, slog.New(h))
+	s.reg.Add(logSection(h))
 	s.reg.StateDir = f.data
 	return s, nil
 }
@@ -67,6 +78,20 @@ func assemble(f flags, log *slog.Logger) (*server, error) {
 // load reads the configuration. Without a file it is the built-in one, whose
 // paths are relative to the data directory.
 func (s *server) load() (*listen.Config, error) {
+	c, err := s.read()
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Entries {
+		if o, ok := c.Entries[i].Options.(c2s.Options); ok {
+			o.Grace = s.drain
+			c.Entries[i].Options = o
+		}
+	}
+	return c, nil
+}
+
+func (s *server) read() (*listen.Config, error) {
 	if s.flags.config != "" {
 		return listen.Load(s.flags.config, s.reg)
 	}
@@ -77,7 +102,7 @@ func (s *server) load() (*listen.Config, error) {
 }
 
 // start runs the listeners and creates the accounts that are missing.
-func start(ctx context.Context, f flags, log *slog.Logger) (*server, error) {
+func start(ctx context.Context, f flags, out slog.Handler) (*server, error) {
 	inherited, err := listen.Inherit()
 	if err != nil {
 		return nil, fmt.Errorf("inherited sockets: %w", err)
@@ -85,23 +110,37 @@ func start(ctx context.Context, f flags, log *slog.Logger) (*server, error) {
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w; name another with -data", err)
 	}
-	s, err := assemble(f, log)
+	s, err := assemble(f, out)
 	if err != nil {
 		return nil, err
 	}
 	if s.config, err = s.load(); err != nil {
 		return nil, err
 	}
-	s.warn(s.config)
-	s.listen = listen.New(s.reg, listen.ServerOptions{Log: log, Grace: drain, Inherit: inherited})
-	if _, err := s.listen.Apply(ctx, s.config); err != nil {
-		return nil, errors.Join(err, s.listen.Shutdown(ctx))
+	s.complain(ctx, slog.LevelWarn, s.config.Warnings)
+	s.listen = listen.New(s.reg, listen.ServerOptions{Log: s.logs.Logger("listen"), Grace: f.drain, Inherit: inherited})
+	if err := s.begin(ctx); err != nil {
+		s.stop()
+		return nil, err
 	}
-	if err := s.createAccounts(ctx); err != nil {
-		return nil, errors.Join(err, s.listen.Shutdown(ctx))
-	}
-	s.notify(listen.Ready, "")
+	s.notify(listen.Ready, s.status())
 	return s, nil
+}
+
+// begin starts what has to be stopped.
+func (s *server) begin(ctx context.Context) error {
+	if s.flags.metrics != "" {
+		var err error
+		if s.metrics, err = serveMetrics(ctx, s.flags.metrics, s.exporter(), s.log); err != nil {
+			return err
+		}
+	}
+	if _, err := s.listen.Apply(ctx, s.config); err != nil {
+		return err
+	}
+	s.loaded.note(s.config)
+	s.warnOfDescriptors(s.config)
+	return s.createAccounts(ctx)
 }
 
 // createAccounts creates those of the command line and, for the built-in
@@ -126,48 +165,26 @@ func (s *server) createAccounts(ctx context.Context) error {
 	return s.host.Accounts.Create(ctx, s.admin, s.password)
 }
 
-// reload applies the configuration anew. One with errors changes nothing.
-func (s *server) reload(ctx context.Context) {
-	s.notify(listen.Reloading, "")
-	defer s.notify(listen.Ready, "")
-	var steps []listen.Step
-	c, err := s.load()
-	if err == nil {
-		s.warn(c)
-		steps, err = s.listen.Apply(ctx, c)
-		for _, step := range steps {
-			s.log.Info("reload", "listener", step.Entry.Address, "module", step.Entry.Module, "change", step.Change)
-		}
+// stop takes no more connections, tells the sessions to end, and cuts those
+// that have not when the time of -drain is over.
+func (s *server) stop() {
+	s.notify(listen.Stopping, "sessions end")
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.listen.Shutdown(now) // the error is that it did not wait
+	if s.metrics != nil {
+		s.metrics.stop()
 	}
-	switch {
-	case err != nil && steps == nil:
-		s.log.Error("reload failed, the configuration is as before")
-		fmt.Fprintln(os.Stderr, err)
-		return
-	case err != nil:
-		s.log.Error("reload failed in part, the rest is in effect")
-		fmt.Fprintln(os.Stderr, err)
-	}
-	s.config = c
-}
-
-// stop drains the listeners until ctx ends.
-func (s *server) stop(ctx context.Context) {
-	s.notify(listen.Stopping, "")
-	if err := s.listen.Shutdown(ctx); err != nil {
-		s.log.Info("sessions that went on were ended", "after", drain)
-	}
+	s.log.Info("stopped")
 }
 
 func (s *server) notify(n listen.Notification, status string) {
 	if err := listen.Notify(n, status); err != nil {
-		s.log.Warn("cannot tell the service manager", "err", err)
+		s.log.Warn("cannot tell the service manager", netserve.KeyErr, err)
 	}
 }
 
-// warn prints what a configuration's reader should know.
-func (s *server) warn(c *listen.Config) {
-	for _, w := range c.Warnings {
-		fmt.Fprintln(os.Stderr, "warning:", w)
-	}
+// status is the line that the service manager shows.
+func (s *server) status() string {
+	return fmt.Sprintf("%s, %s", strings.Join(s.config.Hosts, " "), count(len(s.config.Entries), "listener"))
 }

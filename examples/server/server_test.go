@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/xml"
-	"log/slog"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,7 +24,17 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// asServer makes the test binary be the server, so that tests can start it as a
+// process of its own.
+const asServer = "TIDEWAITER_TEST_SERVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // startServer runs the server on a configuration until the test ends.
 func startServer(t *testing.T, f flags) *server {
@@ -32,15 +42,17 @@ func startServer(t *testing.T, f flags) *server {
 	if f.data == "" {
 		f.data = filepath.Join(t.TempDir(), "data")
 	}
-	s, err := start(t.Context(), f, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	return startLogging(t, f, t.Output())
+}
+
+// startLogging is startServer with a log of its own.
+func startLogging(t *testing.T, f flags, log io.Writer) *server {
+	t.Helper()
+	s, err := start(t.Context(), f, logHandler(log, "text"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.stop(ctx)
-	})
+	t.Cleanup(s.stop)
 	return s
 }
 
@@ -72,22 +84,36 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
+func moveFile(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // login logs a client of another library in, on the i-th listener.
 func login(t *testing.T, s *server, i int, user, password string) *xmpp.Session {
 	t.Helper()
-	pem, err := os.ReadFile(filepath.Join(s.data, "localhost.pem"))
+	return loginAt(t, s.listen.Stats()[i].Bound, s.config.Entries[i].TLS != nil, s.data, user, password)
+}
+
+// loginAt logs a client in at an address, with direct TLS or STARTTLS; the
+// certificate is in dir.
+func loginAt(t *testing.T, address string, direct bool, dir, user, password string) *xmpp.Session {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(dir, "localhost.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool()}
 	cfg.RootCAs.AppendCertsFromPEM(pem)
-	conn, err := net.Dial("tcp", s.listen.Stats()[i].Bound)
+	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	features := []xmpp.StreamFeature{xmpp.SASL("", password, sasl.ScramSha256, sasl.ScramSha1), xmpp.BindResource()}
-	if s.config.Entries[i].TLS != nil {
+	if direct {
 		conn = tls.Client(conn, cfg)
 	} else {
 		features = append(features, xmpp.StartTLS(cfg))
@@ -96,7 +122,7 @@ func login(t *testing.T, s *server, i int, user, password string) *xmpp.Session 
 	defer cancel()
 	session, err := xmpp.NewClientSession(ctx, jid.MustParse(user+"@localhost"), conn, features...)
 	if err != nil {
-		t.Fatalf("login of %s on %s: %v", user, s.listen.Stats()[i].Bound, err)
+		t.Fatalf("login of %s on %s: %v", user, address, err)
 	}
 	return session
 }

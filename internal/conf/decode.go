@@ -33,6 +33,8 @@ type Options struct {
 	// from the top level. Certificates of certfiles do not count, as they
 	// change in place; that there are none counts.
 	Spec string
+	// Settings are the same for humans, option by option.
+	Settings []Setting
 }
 
 // Decode fills the options of an entry. A TLS field is set whenever there is a
@@ -42,7 +44,7 @@ func (d *Document) Decode(s Schema, e Entry) Options {
 	v := s.def()
 	x := &filler{Document: d, entry: e}
 	x.fill(v, &s)
-	return Options{Value: v.Interface(), TLS: x.tls, Spec: strings.Join(x.spec, "\n")}
+	return Options{Value: v.Interface(), TLS: x.tls, Spec: strings.Join(x.spec, "\n"), Settings: x.settings}
 }
 
 // Check decodes the top-level keys that a schema reads, so that their mistakes
@@ -78,15 +80,17 @@ func (d *Document) Section(s Schema) any {
 			x.topField(v.Field(f.index), f)
 		}
 	}
+	d.addSettings("", "", x.settings)
 	return v.Interface()
 }
 
 // filler fills the struct of one entry.
 type filler struct {
 	*Document
-	entry Entry
-	spec  []string // a line for each option that differs from its default
-	tls   *tls.Config
+	entry    Entry
+	spec     []string // a line for each option that differs from its default
+	settings []Setting
+	tls      *tls.Config
 }
 
 func (x *filler) fill(v reflect.Value, s *Schema) {
@@ -126,7 +130,7 @@ func (x *filler) set(field reflect.Value, f *Field, n *Node) {
 		return
 	}
 	field.Set(v)
-	x.note(f.Name, spec)
+	x.note(f.Name, spec, n)
 }
 
 // equal reports whether two values are the same, as far as they are data.
@@ -134,8 +138,11 @@ func equal(a, b reflect.Value) bool {
 	return reflect.DeepEqual(a.Interface(), b.Interface())
 }
 
-// note adds a line to the spec.
-func (x *filler) note(name, spec string) { x.spec = append(x.spec, name+"="+spec) }
+// note adds an option that n sets.
+func (x *filler) note(name, spec string, n *Node) {
+	x.spec = append(x.spec, name+"="+spec)
+	x.settings = append(x.settings, Setting{name, spec, n.sensitive(n.key)})
+}
 
 // topField fills a field from the top-level key of its name, and from
 // host_config if it has values for virtual hosts.
@@ -162,7 +169,7 @@ func (x *filler) topField(field reflect.Value, f *Field) {
 		}
 		if v, spec, ok := x.value(f, f.elem, n); ok {
 			hosts.SetMapIndex(reflect.ValueOf(h), v)
-			x.note(f.Name+"@"+h, spec)
+			x.note(f.Name+"@"+h, spec, n)
 		}
 	}
 	if hosts.Len() > 0 {
@@ -218,13 +225,13 @@ func (x *filler) tlsField(field reflect.Value, f *Field) {
 	o := x.tlsOptions(f)
 	config := x.build(o)
 	if x.loaded.Len() == 0 && o.spec.CertFile == "" {
-		x.note(f.Name, "no certificate")
+		x.noteTLS(f.Name, "no certificate", []Setting{{Name: "certificate", value: "none"}})
 		x.noCertificate(o, f)
 		return
 	}
-	x.note(f.Name, o.spec.String())
+	x.noteTLS(f.Name, o.spec.String(), o.settings())
 	if o.on {
-		x.note("tls", "true")
+		x.noteTLS("tls", "true", []Setting{{Name: "tls", value: "true"}})
 		x.tls = config
 	}
 	field.Set(reflect.ValueOf(config))

@@ -23,6 +23,7 @@ type Document struct {
 	broken      bool            // the file is no YAML: there is nothing to decode
 	content     Content
 	refs        []reference
+	settings    []Setting
 	loaded      *certs.Set // what certfiles names
 	certsFailed bool
 }

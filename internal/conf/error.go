@@ -53,6 +53,30 @@ func (e *Error) Position() string {
 	return s
 }
 
+// ParseError is the error for a configuration with mistakes.
+type ParseError struct {
+	Errors   []*Error // all of them, in the order of their positions
+	Warnings []*Error // what would not have kept it from running
+}
+
+// Error returns a line for each error.
+func (e *ParseError) Error() string {
+	lines := make([]string, len(e.Errors))
+	for i, problem := range e.Errors {
+		lines[i] = problem.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the errors.
+func (e *ParseError) Unwrap() []error {
+	list := make([]error, len(e.Errors))
+	for i, problem := range e.Errors {
+		list[i] = problem
+	}
+	return list
+}
+
 // compareErrors orders by position and then by path and text.
 func compareErrors(a, b *Error) int {
 	return cmp.Or(

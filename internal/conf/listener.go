@@ -15,13 +15,14 @@ type ListenerKind struct {
 
 // Listener is one element of listen.
 type Listener struct {
-	Module  string
-	Network string // as net.Listen wants it
-	Address string // host:port or the path of a unix socket
-	Socket  Socket
-	Options any         // of the type of the kind's schema
-	TLS     *tls.Config // set with tls: true
-	Spec    string      // canonical form of all that it was decoded from
+	Module   string
+	Network  string // as net.Listen wants it
+	Address  string // host:port or the path of a unix socket
+	Socket   Socket
+	Options  any         // of the type of the kind's schema
+	TLS      *tls.Config // set with tls: true
+	Spec     string      // canonical form of all that it was decoded from
+	Settings []Setting   // the same, option by option
 
 	File         string // where it begins
 	Line, Column int
@@ -96,7 +97,7 @@ func (p *listeners) listener(n *Node) {
 		e.Instead = p.setupTimeout(t, kind)
 	}
 	o := p.Decode(kind.Schema, e)
-	s.Options, s.TLS, s.options = o.Value, o.TLS, o.Spec
+	s.Options, s.TLS, s.options, s.Settings = o.Value, o.TLS, o.Spec, o.Settings
 	p.unlisted(n.Get("module"), module)
 	if handlers := n.Get("request_handlers"); handlers != nil {
 		for _, pair := range handlers.Map {

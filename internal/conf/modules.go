@@ -7,17 +7,29 @@ import "slices"
 // modules have none, unless it is listed nowhere.
 func (d *Document) Module(name string, s Schema) (listed bool, value any, hosts map[string]any, off []string) {
 	n := d.Top("modules").Get(name)
-	value = d.Decode(s, Entry{Node: d.options(n), Owner: name}).Value
+	value = d.module(name, "", s, n)
 	hosts = make(map[string]any)
 	for _, h := range d.Hosts {
 		modules := d.host(h, "modules")
 		if own := modules.Get(name); own != nil {
-			hosts[h] = d.Decode(s, Entry{Node: d.options(own), Owner: name}).Value
+			hosts[h] = d.module(name, h, s, own)
 		} else if modules != nil && d.Listed(name) {
 			off = append(off, h)
+			d.setting("not listed", "modules", name+"@"+h)
 		}
 	}
 	return n != nil, value, hosts, off
+}
+
+// module decodes the entry name of modules that stands in n, if it does, for
+// the server or for a virtual host.
+func (d *Document) module(name, host string, s Schema, n *Node) any {
+	o := d.Decode(s, Entry{Node: d.options(n), Owner: name})
+	if n != nil {
+		d.addSettings("modules.", host, []Setting{{Name: name, value: "listed"}})
+		d.addSettings("modules."+name+".", host, o.Settings)
+	}
+	return o.Value
 }
 
 // Listed reports whether modules has an entry, for the server or for one of

@@ -131,9 +131,12 @@ func (n *Node) What() string {
 }
 
 // secret reports whether n is a value to keep out of logs.
-func (n *Node) secret() bool {
+func (n *Node) secret() bool { return secretName(n.key) }
+
+// secretName reports whether an option of this name may be a secret.
+func secretName(option string) bool {
 	for _, word := range []string{"password", "secret", "token"} {
-		if strings.Contains(n.key, word) {
+		if strings.Contains(option, word) {
 			return true
 		}
 	}

@@ -23,6 +23,7 @@ func (d *Document) readPolicies() {
 		rules.PerHost[h] = acl.Tables{ACLs: p.acls(d.host(h, "acl")), Rules: p.accessRules(d.host(h, "access_rules"))}
 		limits.PerHost[h] = p.shaperRules(d.host(h, "shaper_rules"))
 	}
+	d.noteTables(rules, limits)
 	d.content.tables = d.tables
 	var err error
 	if d.content.acl, err = acl.New(rules); err != nil {

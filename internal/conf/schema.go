@@ -47,6 +47,8 @@ type Field struct {
 	count    int64    // count=N; 0: not given
 	min, max *int64   // min=N, max=N
 	enum     []string // enum=a|b
+	keys     []string // keys=a|b
+	number   bool     // number
 	global   bool     // global
 	top      bool     // top
 	rule     bool     // rule
@@ -175,6 +177,8 @@ func (f *Field) flag(w string) error {
 		}
 	case "enum":
 		f.enum = strings.Split(value, "|")
+	case "keys":
+		f.keys = strings.Split(value, "|")
 	case "notyet":
 		f.notYet = value
 	case "deprecated":
@@ -205,6 +209,8 @@ func (f *Field) word(w string) error {
 		f.rule = true
 	case "all":
 		f.every = true
+	case "number":
+		f.number = true
 	default:
 		if f.elem != tlsType {
 			return fmt.Errorf("unknown flag %q", w)
@@ -242,6 +248,8 @@ func (f *Field) check() error {
 		{"min", f.min != nil, number},
 		{"max", f.max != nil, t != durationType && number},
 		{"enum", f.enum != nil, leaf(t).Kind() == reflect.String},
+		{"keys", f.keys != nil, t.Kind() == reflect.Map},
+		{"number", f.number, isText(leaf(t))},
 		{"rule", f.rule, t == shaperType && !f.perHost},
 		{"all", f.every, t == reflect.SliceOf(prefixType)},
 		{"notyet", f.notYet != "", t.Kind() == reflect.Bool},

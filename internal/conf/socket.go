@@ -270,4 +270,28 @@ func (s *socket) bind(others []*socket) {
 		}
 	}
 	e.Spec = fmt.Sprintf("%s %s %s %+v\n%s", e.Module, e.Network, e.Address, e.Socket, s.options)
+	e.Settings = append(e.Settings, s.settings()...)
+}
+
+// settings returns the options of the socket.
+func (s *socket) settings() []Setting {
+	o := &s.Socket
+	list := []Setting{
+		{Name: "module", value: s.Module},
+		{Name: "network", value: s.Network}, // whether :: takes IPv4, too
+		{Name: "backlog", value: strconv.Itoa(o.Backlog)},
+		{Name: "accept_interval", value: o.AcceptInterval.String()},
+		{Name: "use_proxy_protocol", value: strconv.FormatBool(o.ProxyProtocol)},
+		{Name: "proxy_protocol_from", value: "[" + strings.Join(o.ProxyFrom, ", ") + "]"},
+	}
+	if o.UnixModeSet {
+		list = append(list, Setting{Name: "unix_socket.mode", value: fmt.Sprintf("%04o", o.UnixMode)})
+	}
+	if o.UnixOwner >= 0 {
+		list = append(list, Setting{Name: "unix_socket.owner", value: strconv.Itoa(o.UnixOwner)})
+	}
+	if o.UnixGroup >= 0 {
+		list = append(list, Setting{Name: "unix_socket.group", value: strconv.Itoa(o.UnixGroup)})
+	}
+	return list
 }

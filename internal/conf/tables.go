@@ -28,6 +28,14 @@ type Content struct {
 	certs   *certs.Set
 }
 
+// Certificates describes those of certfiles. A nil Content has none.
+func (c *Content) Certificates() []certs.Leaf {
+	if c == nil {
+		return nil
+	}
+	return c.certs.Leaves()
+}
+
 // Swap puts the content into effect. It does not block. A nil Content has
 // none.
 func (c *Content) Swap() {

@@ -3,6 +3,7 @@ package conf
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
@@ -39,6 +40,7 @@ func (d *Document) readCertificates() {
 	}
 	set, problems := certs.Load(patterns)
 	d.loaded, d.content.certs = set, set
+	d.noteCertificates(set)
 	for _, p := range problems {
 		n := d.top.Get("certfiles")
 		switch {
@@ -130,8 +132,10 @@ func (x *filler) tlsOption(o *tlsOptions, spec *certs.Spec, host, key string, n 
 		o.on, _ = x.Bool(n)
 	case "certfile":
 		spec.CertFile = x.filePath(n)
+		x.noteFile(spec.CertFile)
 	case "cafile":
 		spec.CAFile = x.filePath(n)
+		x.noteFile(spec.CAFile)
 	case "dhfile":
 		spec.DHFile = x.filePath(n)
 	case "ciphers":
@@ -144,6 +148,31 @@ func (x *filler) tlsOption(o *tlsOptions, spec *certs.Spec, host, key string, n 
 	case "tls_verify":
 		spec.VerifyClient, _ = x.Bool(n)
 	}
+}
+
+// settings returns the options one by one.
+func (o *tlsOptions) settings() (list []Setting) {
+	add := func(host string, s certs.Spec) {
+		words := slices.Sorted(slices.Values(s.ProtocolOptions))
+		for _, v := range []Setting{
+			{Name: "certfile", value: s.CertFile}, {Name: "cafile", value: s.CAFile},
+			{Name: "dhfile", value: s.DHFile}, {Name: "ciphers", value: s.Ciphers},
+			{Name: "protocol_options", value: strings.Join(words, "|")},
+			{Name: "tls_compression", value: strings.TrimPrefix(strconv.FormatBool(s.Compression), "false")},
+			{Name: "tls_verify", value: strings.TrimPrefix(strconv.FormatBool(s.VerifyClient), "false")},
+		} {
+			if v.value != "" {
+				v.Name += host
+				list = append(list, v)
+			}
+		}
+	}
+	add("", o.spec)
+	for _, h := range slices.Sorted(maps.Keys(o.spec.Hosts)) {
+		list = append(list, Setting{Name: "tls@" + h, value: "options of its own"})
+		add("@"+h, o.spec.Hosts[h])
+	}
+	return list
 }
 
 // filePath reads the path of a file, relative to the configuration file.

@@ -279,7 +279,7 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		return v, spec, ok
 	}
 	if isText(t) {
-		return d.text(v, n)
+		return d.text(f, v, n)
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -317,10 +317,13 @@ func isText(t reflect.Type) bool {
 }
 
 // text decodes n into v, which reads itself.
-func (d *Document) text(v reflect.Value, n *Node) (reflect.Value, string, bool) {
-	x, ok := d.String(n)
-	if !ok {
-		return v, "", false
+func (d *Document) text(f *Field, v reflect.Value, n *Node) (reflect.Value, string, bool) {
+	x := n.Text
+	if !f.number || n.Kind != Int {
+		var ok bool
+		if x, ok = d.String(n); !ok {
+			return v, "", false
+		}
 	}
 	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(x)); err != nil {
 		d.Errorf(n, "%v", err).because(err)
@@ -372,6 +375,11 @@ func (d *Document) mapping(f *Field, t reflect.Type, n *Node) (v reflect.Value, 
 	specs := make([]string, 0, len(n.Map))
 	ok = true
 	for _, pair := range n.Map {
+		if f.keys != nil && !slices.Contains(f.keys, pair.Key.Text) {
+			d.Errorf(pair.Key, "want %s, got %q", alternatives(f.keys), pair.Key.Text).meant(pair.Key.Text, f.keys)
+			ok = false
+			continue
+		}
 		x, s, good := d.value(f, t.Elem(), pair.Value)
 		ok = ok && good
 		v.SetMapIndex(reflect.ValueOf(pair.Key.Text).Convert(t.Key()), x)

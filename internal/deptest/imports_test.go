@@ -36,6 +36,8 @@ func rules() []rule {
 		{"listen/stanza", []string{"acl", "shaper", "listen/command", "internal/jidprep", "internal/xmlstream"}},
 		{"listen/all", []string{"..."}},
 		{"listen/listentest", vocabulary},
+		{"listen/prom", []string{"listen", "github.com/prometheus/client_golang/..."}},
+		{"listen/host/boltstore", append([]string{"go.etcd.io/bbolt", "go.etcd.io/bbolt/..."}, host...)},
 		{"listen/host/...", host},
 		{"listen", []string{"acl", "shaper", "internal/conf", "internal/certs", "internal/sock", "internal/netserve", "go.yaml.in/yaml/v3"}},
 		{"c2s", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
@@ -58,6 +60,9 @@ var exclusive = map[string]string{
 	"github.com/xdg-go/stringprep":   "internal/sasl",
 	"mellium.im/xmpp/jid":            "internal/jidprep",
 	"github.com/pires/go-proxyproto": "internal/sock",
+	"go.etcd.io/bbolt":               "listen/host/boltstore",
+
+	"github.com/prometheus/client_golang/prometheus": "listen/prom",
 }
 
 // weight lists the modules that a program may pull in by importing a package.

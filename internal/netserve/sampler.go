@@ -8,7 +8,8 @@ import (
 )
 
 // A Sampler thins out log lines that a peer can cause: a burst, then one a
-// second. The next line that it lets through says how many it left out.
+// second. The next line that it lets through says how many it left out; if none
+// comes for a while, a line of its own does.
 type Sampler struct {
 	out *slog.Logger
 
@@ -16,11 +17,14 @@ type Sampler struct {
 	tokens  float64
 	filled  time.Time
 	dropped int
+	summary *time.Timer    // set when lines were left out
+	writing sync.WaitGroup // has summary
 }
 
 const (
 	sampleBurst   = 10
 	samplesPerSec = 1
+	summaryAfter  = 10 * time.Second
 )
 
 // NewSampler returns a sampler in front of a logger; nil discards.
@@ -52,6 +56,10 @@ func (s *Sampler) take() (dropped int, ok bool) {
 	s.filled = now
 	if s.tokens < 1 {
 		s.dropped++
+		if s.summary == nil {
+			s.writing.Add(1)
+			s.summary = time.AfterFunc(summaryAfter, s.summarise)
+		}
 		return 0, false
 	}
 	s.tokens--
@@ -59,14 +67,33 @@ func (s *Sampler) take() (dropped int, ok bool) {
 	return dropped, true
 }
 
-// Flush accounts for the lines that were left out last; it is called when no
-// more will come.
-func (s *Sampler) Flush() {
+// summarise is run by the timer.
+func (s *Sampler) summarise() {
+	defer s.writing.Done()
+	s.account()
+}
+
+// account accounts for the lines that were left out last.
+func (s *Sampler) account() {
 	s.mu.Lock()
 	dropped := s.dropped
-	s.dropped = 0
+	s.dropped, s.summary = 0, nil
 	s.mu.Unlock()
 	if dropped > 0 {
 		s.out.Info("further connections failed", "suppressed", dropped)
 	}
+}
+
+// Flush accounts for the lines that were left out last; it is called when no
+// more will come.
+func (s *Sampler) Flush() {
+	s.mu.Lock()
+	t := s.summary
+	s.summary = nil
+	s.mu.Unlock()
+	if t != nil && t.Stop() {
+		s.writing.Done()
+	}
+	s.writing.Wait()
+	s.account()
 }

@@ -12,6 +12,7 @@ import (
 
 // Keys of log attributes, the same in all modules.
 const (
+	KeyPkg      = "pkg"      // package that writes the line: c2s, listen, host
 	KeyListener = "listener" // address of the socket
 	KeyPeer     = "peer"     // address of the other end
 	KeyUser     = "user"     // JID of the session
@@ -155,10 +156,29 @@ func (s *server) serve(ctx context.Context, c net.Conn) {
 		s.panics.Log(ctx, slog.LevelError, "connection handler panicked", KeyPeer, peer(c), KeyErr, err, "stack", string(p.Stack))
 		return
 	}
-	if err != nil && ctx.Err() == nil {
-		s.failures.Log(ctx, slog.LevelInfo, "connection failed", KeyPeer, peer(c), KeyErr, err)
+	if err == nil || ctx.Err() != nil {
+		return
 	}
+	args := []any{KeyPeer, peer(c), KeyErr, err}
+	var u *UserError
+	if errors.As(err, &u) {
+		args = append(args, KeyUser, u.User)
+	}
+	s.failures.Log(ctx, slog.LevelInfo, "connection failed", args...)
 }
+
+// UserError says whose connection failed. A Handler returns it when it knows;
+// the line in the log then names the user.
+type UserError struct {
+	User string // JID
+	Err  error
+}
+
+// Error returns the text of Err: the user is told beside it.
+func (e *UserError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *UserError) Unwrap() error { return e.Err }
 
 func (s *server) track(c net.Conn) bool {
 	s.mu.Lock()

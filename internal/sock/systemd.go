@@ -108,9 +108,43 @@ func Notify(parts ...string) error {
 	return errors.Join(err, c.Close())
 }
 
-// Reloading returns the parts that announce a reload, with the time that
+// Notification is something that a service manager wants to know about a
+// process.
+type Notification int
+
+// The notifications; package listen says what they mean.
+const (
+	Ready Notification = iota
+	Reloading
+	Stopping
+	Status
+)
+
+// Send tells the service manager n and, if it is not empty, a line of text for
+// humans.
+func (n Notification) Send(status string) error {
+	var parts []string
+	switch n {
+	case Ready:
+		parts = append(parts, "READY=1")
+	case Reloading:
+		parts = reloading()
+	case Stopping:
+		parts = append(parts, "STOPPING=1")
+	case Status:
+	}
+	if status != "" {
+		parts = append(parts, "STATUS="+status)
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return Notify(parts...)
+}
+
+// reloading returns the parts that announce a reload, with the time that
 // Type=notify-reload wants.
-func Reloading() []string {
+func reloading() []string {
 	parts := []string{"RELOADING=1"}
 	if us, ok := monotonic(); ok {
 		parts = append(parts, "MONOTONIC_USEC="+strconv.FormatInt(us, 10))

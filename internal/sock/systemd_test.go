@@ -226,7 +226,7 @@ func TestNotify(t *testing.T) {
 }
 
 func TestReloading(t *testing.T) {
-	parts := Reloading()
+	parts := reloading()
 	if parts[0] != "RELOADING=1" {
 		t.Errorf("got %q, want RELOADING=1 first", parts)
 	}
