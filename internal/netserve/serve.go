@@ -140,14 +140,27 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// serve runs the handler. Its frames stay below the handler's for as long as the
+// connection lives, so whatever is not needed meanwhile is left to others.
 func (s *server) serve(ctx context.Context, c net.Conn) {
-	// Closing comes before forgetting: a Close that blocks can still be cut.
-	defer s.forget(c)
-	defer func() { _ = c.Close() }()
+	defer s.finish(c)
 	if !s.track(c) {
 		return
 	}
-	err := Guard(func() error { return s.handler(ctx, c) })
+	if err := s.handle(ctx, c); err != nil {
+		s.failed(ctx, c, err)
+	}
+}
+
+func (s *server) handle(ctx context.Context, c net.Conn) (err error) {
+	defer caught(&err)
+	return s.handler(ctx, c)
+}
+
+// failed says why a connection ended.
+//
+//go:noinline
+func (s *server) failed(ctx context.Context, c net.Conn, err error) {
 	var p *PanicError
 	if errors.As(err, &p) {
 		if k, ok := As[Counter](c); ok {
@@ -156,7 +169,7 @@ func (s *server) serve(ctx context.Context, c net.Conn) {
 		s.panics.Log(ctx, slog.LevelError, "connection handler panicked", KeyPeer, peer(c), KeyErr, err, "stack", string(p.Stack))
 		return
 	}
-	if err == nil || ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return
 	}
 	args := []any{KeyPeer, peer(c), KeyErr, err}
@@ -190,7 +203,10 @@ func (s *server) track(c net.Conn) bool {
 	return true
 }
 
-func (s *server) forget(c net.Conn) {
+// finish closes a connection and forgets it, in this order: a Close that blocks
+// can still be cut.
+func (s *server) finish(c net.Conn) {
+	_ = c.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
