@@ -119,6 +119,9 @@ func (r *Receipt) begin() (done func()) {
 // must not block and must not call the Receipt. When MaxMarks wait, the last of
 // them is dropped in favour of this one, which covers it.
 func (r *Receipt) Mark(f func()) {
+	if r == nil {
+		return
+	}
 	r.mu.Lock()
 	via := r.via
 	r.via = nil

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package boltstore
+
+func addSystemJobs(map[string]func([]string) error) {}
