@@ -14,7 +14,7 @@ import (
 )
 
 // prepareSASL notes what this stream needs for its login.
-func (s *session) prepareSASL() {
+func (s *stream) prepareSASL() {
 	h, o, peer := s.l.h, &s.l.o, s.t.Peer()
 	c := sasl.Config{
 		Domain:     s.domain,
@@ -41,7 +41,7 @@ func (s *session) prepareSASL() {
 
 // external returns what decides about EXTERNAL for a client whose certificate
 // is leaf. own says that the CA is one that was named for clients.
-func (s *session) external(leaf *x509.Certificate, own bool) func(context.Context, stanza.JID) (stanza.JID, error) {
+func (s *stream) external(leaf *x509.Certificate, own bool) func(context.Context, stanza.JID) (stanza.JID, error) {
 	return func(ctx context.Context, authzid stanza.JID) (stanza.JID, error) {
 		user, err := certifiedUser(leaf, authzid, s.domain, own)
 		if err != nil {
@@ -56,7 +56,7 @@ func (s *session) external(leaf *x509.Certificate, own bool) func(context.Contex
 }
 
 // begin takes <auth/>.
-func (s *session) begin(ctx context.Context, e *stanza.Element) (state, error) {
+func (s *stream) begin(ctx context.Context, e *stanza.Element) (state, error) {
 	if s.mustEncrypt() {
 		return s.fail(&sasl.Failure{Condition: sasl.EncryptionRequired})
 	}
@@ -73,7 +73,7 @@ func (s *session) begin(ctx context.Context, e *stanza.Element) (state, error) {
 }
 
 // authenticate takes what a client sends in the middle of a login.
-func (s *session) authenticate(ctx context.Context) (state, error) {
+func (s *stream) authenticate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	if err != nil && !wrongStanza(in, err) {
 		return nil, err
@@ -97,7 +97,7 @@ func (s *session) authenticate(ctx context.Context) (state, error) {
 }
 
 // step gives the client's message to the mechanism and sends the answer.
-func (s *session) step(ctx context.Context, msg []byte) (state, error) {
+func (s *stream) step(ctx context.Context, msg []byte) (state, error) {
 	ctx, cancel := s.neg.context(ctx)
 	defer cancel()
 	data, done, err := s.neg.exchange.Step(ctx, msg)
@@ -122,7 +122,7 @@ func (s *session) step(ctx context.Context, msg []byte) (state, error) {
 
 // fail tells the client that its login failed. It may try again, a few times.
 // See RFC 6120, section 6.4.5.
-func (s *session) fail(failure error) (state, error) {
+func (s *stream) fail(failure error) (state, error) {
 	s.neg.exchange, s.neg.failed = nil, failure
 	if err := s.write(xmppstream.AppendFailure(nil, failure)); err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (s *session) fail(failure error) (state, error) {
 
 // retry lets the client try again in next, or ends the stream at the failure
 // that is one too many.
-func (s *session) retry(next state, most int, text string) (state, error) {
+func (s *stream) retry(next state, most int, text string) (state, error) {
 	if s.neg.failures++; s.neg.failures < most {
 		return next, nil
 	}

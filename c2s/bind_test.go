@@ -231,7 +231,8 @@ func TestEarlyDelivery(t *testing.T) {
 	})
 }
 
-// TestEarlyBound checks that what waits for the beginning has a bound.
+// TestEarlyBound checks that what waits for the beginning has a bound: over it
+// the session ends before it has begun.
 func TestEarlyBound(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -252,18 +253,24 @@ func TestEarlyBound(t *testing.T) {
 					return b.JID, nil
 				}
 			})
-			r.authenticated("ana").Send(bindRequest("boat"))
-			select { // whether the answer still fits depends on how fast it is sent
-			case <-r.fake.ended:
-			case <-r.fake.bound:
-			}
+			c := r.authenticated("ana")
+			c.Send(bindRequest("boat"))
+			c.expectError("resource-constraint")
 			taken := 0
-			for _, err := range errs {
-				if err == nil {
-					taken++
-				} else if !errors.Is(err, stanza.ErrQueueFull) {
-					t.Errorf("got %v, want %v", err, stanza.ErrQueueFull)
+			for taken < len(errs) && errs[taken] == nil {
+				taken++
+			}
+			for i, err := range errs[taken:] {
+				want := stanza.ErrClosed
+				if i == 0 {
+					want = stanza.ErrQueueFull
 				}
+				if !errors.Is(err, want) {
+					t.Errorf("got %v, want %v", err, want)
+				}
+			}
+			if end := receive(t, "end", r.fake.ended); len(end.undelivered) != taken {
+				t.Errorf("got %d undelivered, want %d", len(end.undelivered), taken)
 			}
 			if taken < tt.least || taken == tt.n {
 				t.Errorf("got %d of %d taken, want at least %d and not all", taken, tt.n, tt.least)

@@ -14,6 +14,20 @@
 // What the Router delivers goes through a bounded queue; a client that does not
 // read loses its session and nobody waits for it.
 //
+// # Stream management
+//
+// With Server.SetStreamManagement clients can have what they get acknowledged
+// and resume sessions whose connection broke (XEP-0198). A session then outlives
+// its connection: it stays bound, what is delivered to it waits, and the client
+// takes it up on any listener of the same Server, whichever the transport. What
+// a client has not acknowledged goes to SessionEvents.Keep when the connection
+// breaks, and to SessionEvents.Ended when the session is over.
+//
+// A client hears that its stanza was handled when the Router, and the recipient
+// that it was delivered to, say that it is safe: see stanza.Receipt. If that
+// takes time and the client resumes meanwhile, it sends such stanzas again, and
+// they are not handled twice.
+//
 // # Who a client is
 //
 // A stream belongs to the virtual host that its to attribute names, in all of

@@ -176,7 +176,7 @@ func TestPanic(t *testing.T) {
 	other.Close()
 	r.drain()
 	r.log.expect(t, "panic: oh no")
-	r.log.expect(t, "(*session).answer") // the stack
+	r.log.expect(t, "(*stream).answer") // the stack
 }
 
 // bigMessage makes a message of about 10 KB.
@@ -292,8 +292,32 @@ func TestIdleGoroutines(t *testing.T) {
 
 // BenchmarkIdleSession measures the memory of a session that waits, with its
 // two ends of a connection in memory.
-func BenchmarkIdleSession(b *testing.B) {
-	r := start(b, func(r *rig) { r.host.Session, r.host.Log = nil, nil })
+func BenchmarkIdleSession(b *testing.B) { benchmarkIdle(b, (*rig).login) }
+
+// BenchmarkIdleManagedSession does the same with stream management.
+func BenchmarkIdleManagedSession(b *testing.B) {
+	benchmarkIdle(b, func(r *rig, user, resource string) *client {
+		c, _ := r.managed(user, resource)
+		return c
+	})
+}
+
+// BenchmarkDetachedSession measures the memory of a session without connection.
+func BenchmarkDetachedSession(b *testing.B) {
+	benchmarkIdle(b, func(r *rig, user, resource string) *client {
+		c, _ := r.managed(user, resource)
+		before := r.server.Stats().Detached
+		c.Close()
+		for r.server.Stats().Detached == before {
+			runtime.Gosched()
+		}
+		c.conn = nil
+		return c
+	})
+}
+
+func benchmarkIdle(b *testing.B, begin func(r *rig, user, resource string) *client) {
+	r := start(b, manage, func(r *rig) { r.host.Session, r.host.Log = nil, nil })
 	inUse := func() (heap, stack float64) {
 		var m runtime.MemStats
 		runtime.GC()
@@ -301,11 +325,11 @@ func BenchmarkIdleSession(b *testing.B) {
 		runtime.ReadMemStats(&m)
 		return float64(m.HeapAlloc), float64(m.StackInuse)
 	}
-	r.login("ana", "first")
+	begin(r, "ana", "first")
 	heap, stack := inUse()
 	conns := make([]net.Conn, 0, b.N)
 	for i := range b.N {
-		c := r.login("ana", fmt.Sprint(i))
+		c := begin(r, "ana", fmt.Sprint(i))
 		conns = append(conns, c.conn)
 		c.seen.buf = bytes.Buffer{}
 	}

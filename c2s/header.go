@@ -14,7 +14,7 @@ const maxLang = 35
 // accept checks the stream header of a client, takes over what it says and
 // completes our own.
 // See RFC 6120, section 4.7.
-func (s *session) accept(h stanza.Header, answer *stanza.Header) error {
+func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 	if h.Namespace != stanza.NSClient {
 		return &stanza.StreamError{Condition: stanza.StreamInvalidNamespace, Text: "the namespace is " + stanza.NSClient}
 	}
@@ -44,7 +44,7 @@ func (s *session) accept(h stanza.Header, answer *stanza.Header) error {
 // not mixed with another's. A name in SNI that is no virtual host, such as the
 // machine's, does not count.
 // See RFC 6120, section 4.9.3.6, and XEP-0368, section 3.
-func (s *session) virtualHost(to string) (string, error) {
+func (s *stream) virtualHost(to string) (string, error) {
 	if to == "" {
 		return "", &stanza.StreamError{Condition: stanza.StreamImproperAddressing, Text: "to is missing"}
 	}
@@ -74,7 +74,7 @@ func unknownHost(text string) error {
 // sender checks the from attribute of a stream header, which a client need not
 // send. It returns a bare JID, to which our header is addressed.
 // See RFC 6120, sections 4.7.1 and 4.7.2.
-func (s *session) sender(from string) (stanza.JID, error) {
+func (s *stream) sender(from string) (stanza.JID, error) {
 	if from == "" {
 		return stanza.JID{}, nil
 	}

@@ -123,13 +123,37 @@ type Features interface {
 	StreamFeatures(domain string, authenticated bool) string
 }
 
-// SessionEvents hears of sessions. The calls come from the session's own
-// goroutine, in order, and hold it up.
+// SessionEvents hears of sessions. The calls for one session come one after the
+// other and hold it up. A session whose stream is managed (XEP-0198) outlives
+// its connection: then Detached comes, and after it Resumed or Ended.
 type SessionEvents interface {
 	// Bound comes after the client has its resource.
 	Bound(ctx context.Context, s stanza.SessionInfo)
+
+	// Detached comes when the connection is gone and the session waits to be
+	// resumed. What is delivered from now on waits, too: for minutes.
+	Detached(ctx context.Context, s stanza.SessionInfo)
+
+	// Keep comes after Detached. waiting is what the client has not
+	// acknowledged, oldest first. Keep puts messages into the care of a store and
+	// returns the list with the copies in their places (Stanza.Kept); it waits
+	// for the store. A host without one returns waiting.
+	Keep(ctx context.Context, s stanza.SessionInfo, waiting []*stanza.Stanza) []*stanza.Stanza
+
+	// Resumed comes when the client is back, with another Peer. What waited is
+	// sent after it. A client that is back before the loss of its connection was
+	// noticed has not been detached: then Resumed comes alone.
+	Resumed(ctx context.Context, s stanza.SessionInfo)
+
+	// Arrived says that the client has got stanzas that a store keeps
+	// (Stanza.Kept): it has acknowledged them, or without acknowledgements they
+	// were written. It must not block.
+	Arrived(s stanza.SessionInfo, kept []uint64)
+
 	// Ended comes after Release. undelivered are the stanzas that were queued
-	// and never reached the socket, oldest first; the host decides what becomes
-	// of them. reason is nil if the client closed the stream in order.
+	// and never reached the client, oldest first: neither written nor, with
+	// acknowledgements, acknowledged. The host decides what becomes of them.
+	// When it returns, others are told that their stanzas are safe. reason is nil
+	// if the client closed the stream in order.
 	Ended(ctx context.Context, s stanza.SessionInfo, undelivered []*stanza.Stanza, reason error)
 }

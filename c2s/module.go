@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
@@ -17,17 +18,21 @@ import (
 // connections of a listener.
 type Module interface {
 	// Listen serves the connections of ln. It blocks until ln is closed, and
-	// then until the sessions have ended, and returns nil; or until ctx is
-	// cancelled: then it tells the clients (system-shutdown), closes within
-	// Options.Grace and returns context.Cause(ctx). No goroutine survives it.
+	// then until the sessions have ended, those included whose connection is gone
+	// and that can be resumed, unless that happens on another listener, and
+	// returns nil; or until ctx is cancelled: then it tells the clients
+	// (system-shutdown), closes within Options.Grace, ends the sessions without
+	// connection and returns context.Cause(ctx). No goroutine survives it.
 	// Connections that already do TLS (tls.NewListener) are recognised.
 	Listen(ctx context.Context, ln net.Listener, o Options) error
 }
 
 // Server is the Module; it may serve many listeners at once.
 type Server struct {
-	h   Host
-	log *slog.Logger
+	h          Host
+	log        *slog.Logger
+	management atomic.Pointer[stanza.PerHost[*StreamManagement]] // nil: off
+	sessions   registry
 }
 
 var _ Module = (*Server)(nil)
@@ -55,21 +60,32 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	if l.o.TLS != nil {
 		l.tls = netserve.NewTLS(l.o.TLS)
 	}
-	return netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
+	wait := l.heed(ctx)
+	err := netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
 		return l.serve(ctx, xmppstream.NewTCP(c, xmppstream.TCPOptions{}))
 	}, netserve.Config{Grace: o.Grace, Log: s.log})
+	wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // ServeTransport serves one stream on any transport, for WebSocket and BOSH.
-// It blocks until the session has ended and closes t. When ctx is cancelled it
-// tells the client (system-shutdown); whoever calls cuts the connection if that
-// takes too long. It returns nil if the client closed the stream in order.
+// It closes t and blocks until the session has ended: one that can be resumed
+// outlives t, until it is resumed elsewhere or its time is over. When ctx is
+// cancelled it tells the client (system-shutdown); whoever calls cuts the
+// connection if that takes too long. It returns nil if the client closed the
+// stream in order.
 //
 // STARTTLS is not offered, and Options.StartTLSRequired has no effect: whether
 // the connection must be encrypted is up to who accepted it. PLAIN still needs
 // t.Peer().Secure or Options.AllowPlainWithoutTLS.
 func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) error {
-	err := netserve.Guard(func() error { return s.listener(o).serve(ctx, t) })
+	l := s.listener(o)
+	wait := l.heed(ctx)
+	defer wait()
+	err := netserve.Guard(func() error { return l.serve(ctx, t) })
 	var p *netserve.PanicError
 	if errors.As(err, &p) {
 		s.log.ErrorContext(ctx, "session panicked", netserve.KeyErr, err, "stack", string(p.Stack))
@@ -79,12 +95,18 @@ func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Optio
 
 // listener is what the sessions of one listener share.
 type listener struct {
+	srv *Server
 	h   *Host
 	o   Options
+	out xmppstream.OutboxOptions
 	tls *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
 	log *slog.Logger
+
+	detached waiting
 }
 
 func (s *Server) listener(o Options) *listener {
-	return &listener{h: &s.h, o: o, log: s.log}
+	return &listener{srv: s, h: &s.h, o: o, log: s.log, out: xmppstream.OutboxOptions{
+		Stanzas: o.MaxFSMQueue, Bytes: o.MaxQueueBytes, SendTimeout: o.SendTimeout,
+	}}
 }

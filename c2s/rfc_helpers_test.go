@@ -100,7 +100,7 @@ func rfcStart(t *testing.T, with func(*rfcConfig)) *rfcServer {
 	c.host.Options = host.Defaults()
 	c.host.Options.Hosts = []string{rfcDomain, "two.example"}
 	store := &host.MemoryAccounts{}
-	c.host.Accounts = store
+	c.host.Stores.Accounts = store
 	accounts, _ := rfcAccounts()
 	for _, a := range accounts {
 		if err := store.Create(t.Context(), a); err != nil {

@@ -36,12 +36,17 @@ type fakeHost struct {
 	binding  stanza.Binding // the last
 	released []stanza.JID
 
-	routed chan *stanza.Stanza // what no session here takes
-	bound  chan stanza.SessionInfo
-	ended  chan ending
+	routed   chan *stanza.Stanza // what no session here takes
+	bound    chan stanza.SessionInfo
+	detached chan stanza.SessionInfo
+	resumed  chan stanza.SessionInfo
+	ended    chan ending
+	arrived  []uint64 // keys, as they came
 
 	onBind  func(b stanza.Binding) (stanza.JID, error)
-	onRoute func(s *stanza.Stanza) error
+	onRoute func(ctx context.Context, s *stanza.Stanza) error
+	onKeep  func(waiting []*stanza.Stanza) []*stanza.Stanza
+	onEnded func()
 }
 
 type ending struct {
@@ -52,11 +57,13 @@ type ending struct {
 
 func newFakeHost() *fakeHost {
 	return &fakeHost{
-		domains: []string{"one.test", "two.test"},
-		sinks:   make(map[stanza.JID]stanza.Sink),
-		routed:  make(chan *stanza.Stanza, 1000),
-		bound:   make(chan stanza.SessionInfo, 1000),
-		ended:   make(chan ending, 1000),
+		domains:  []string{"one.test", "two.test"},
+		sinks:    make(map[stanza.JID]stanza.Sink),
+		routed:   make(chan *stanza.Stanza, 1000),
+		bound:    make(chan stanza.SessionInfo, 1000),
+		detached: make(chan stanza.SessionInfo, 1000),
+		resumed:  make(chan stanza.SessionInfo, 1000),
+		ended:    make(chan ending, 1000),
 	}
 }
 
@@ -104,12 +111,16 @@ func (f *fakeHost) sink(jid string) stanza.Sink {
 	return nil
 }
 
-func (f *fakeHost) Route(_ context.Context, s *stanza.Stanza) error {
+func (f *fakeHost) Route(ctx context.Context, s *stanza.Stanza) error {
 	if f.onRoute != nil {
-		return f.onRoute(s)
+		return f.onRoute(ctx, s)
 	}
 	if sink := f.sink(s.To.String()); sink != nil {
-		return sink.Deliver(s)
+		err := sink.Deliver(s)
+		if err == nil {
+			stanza.ReceiptOf(ctx).Via(sink)
+		}
+		return err
 	}
 	f.routed <- s
 	return nil
@@ -117,7 +128,27 @@ func (f *fakeHost) Route(_ context.Context, s *stanza.Stanza) error {
 
 func (f *fakeHost) Bound(_ context.Context, s stanza.SessionInfo) { f.bound <- s }
 
+func (f *fakeHost) Detached(_ context.Context, s stanza.SessionInfo) { f.detached <- s }
+
+func (f *fakeHost) Keep(_ context.Context, _ stanza.SessionInfo, waiting []*stanza.Stanza) []*stanza.Stanza {
+	if f.onKeep != nil {
+		return f.onKeep(waiting)
+	}
+	return waiting
+}
+
+func (f *fakeHost) Resumed(_ context.Context, s stanza.SessionInfo) { f.resumed <- s }
+
+func (f *fakeHost) Arrived(_ stanza.SessionInfo, kept []uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.arrived = append(f.arrived, kept...)
+}
+
 func (f *fakeHost) Ended(_ context.Context, s stanza.SessionInfo, undelivered []*stanza.Stanza, reason error) {
+	if f.onEnded != nil {
+		f.onEnded()
+	}
 	f.ended <- ending{s, undelivered, reason}
 }
 
@@ -166,6 +197,8 @@ type rig struct {
 	fake   *fakeHost
 	host   Host
 	o      Options
+	sm     *StreamManagement // nil: off
+	server *Server
 	wrap   func(net.Listener) net.Listener
 	pool   *x509.CertPool // that trusts the server's certificate
 	ln     *listentest.Listener
@@ -180,24 +213,38 @@ type rig struct {
 // what it wants.
 func start(t testing.TB, prepare ...func(r *rig)) *rig {
 	t.Helper()
+	r := newRig(t)
 	f := newFakeHost()
-	r := &rig{t: t, fake: f, o: Defaults(), ln: listentest.NewListener(), log: new(logBuffer), result: make(chan error, 1)}
+	r.fake = f
 	r.host = Host{Domains: f, Router: f, SCRAM: f, Password: f, Session: f, Log: slog.New(slog.NewTextHandler(r.log, nil))}
 	r.o.AllowPlainWithoutTLS = true
 	for _, p := range prepare {
 		p(r)
 	}
+	r.server = New(r.host)
+	if r.sm != nil {
+		r.server.SetStreamManagement(stanza.PerHost[*StreamManagement]{Value: r.sm})
+	}
+	r.listen()
+	return r
+}
+
+func newRig(t testing.TB) *rig {
+	return &rig{t: t, o: Defaults(), ln: listentest.NewListener(), log: new(logBuffer), result: make(chan error, 1)}
+}
+
+// listen runs the listener until the end of the test.
+func (r *rig) listen() {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r.cancel = cancel
 	var ln net.Listener = r.ln
 	if r.wrap != nil {
 		ln = r.wrap(ln)
 	}
-	go func() { r.result <- New(r.host).Listen(ctx, ln, r.o) }()
-	t.Cleanup(func() {
+	go func() { r.result <- r.server.Listen(ctx, ln, r.o) }()
+	r.t.Cleanup(func() {
 		r.stop(errors.New("end of test"))
 	})
-	return r
 }
 
 // stop cancels the listener and returns what Listen does.

@@ -11,30 +11,47 @@ import (
 )
 
 // serve is the state of a client that has its resource. It takes its stanzas
-// until the stream ends. One that comes after Kick, while the queue is still
-// being written, is not heard any more: the address may be another session's.
-func (s *session) serve(ctx context.Context) (state, error) {
+// until the stream ends.
+func (s *stream) serve(ctx context.Context) (state, error) {
+	x := s.x.Load()
+	managed := x.m != nil
+	if managed {
+		ctx = x.m.receipt.Context(ctx)
+	}
 	for {
 		in, err := s.t.Read()
-		switch {
-		case s.out.Ending():
-			return nil, cmp.Or(err, stanza.ErrClosed)
-		case err == nil && in.Nonza != nil:
-			err = unsupported(in.Nonza)
-		case err == nil:
-			err = s.take(ctx, in.Stanza)
-		case wrongStanza(in, err):
-			err = s.refuse(ctx, in.Stanza, err)
+		var next state
+		if managed {
+			next, err = s.handleManaged(ctx, x, in, err)
+		} else {
+			next, err = s.handle(ctx, x, in, err)
 		}
-		if err != nil {
-			return nil, err
+		if next != nil || err != nil {
+			return next, err
 		}
 	}
 }
 
+// handle takes what Read returned. What comes after Kick, while the queue is
+// still being written, is not heard any more: the address may be another
+// session's.
+func (s *stream) handle(ctx context.Context, x *session, in stanza.Incoming, err error) (state, error) {
+	switch {
+	case x.out.Ending():
+		return nil, cmp.Or(err, stanza.ErrClosed)
+	case err == nil && in.Nonza != nil:
+		return s.command(x, in.Nonza)
+	case err == nil:
+		return nil, s.take(ctx, in.Stanza)
+	case wrongStanza(in, err):
+		return nil, s.refuse(ctx, in.Stanza, err)
+	}
+	return nil, err
+}
+
 // take stamps a stanza with its sender and language and passes it on.
 // See RFC 6120, sections 4.7.4, 8.1.5 and 10.3.
-func (s *session) take(ctx context.Context, st *stanza.Stanza) error {
+func (s *stream) take(ctx context.Context, st *stanza.Stanza) error {
 	if err := s.stamp(st); err != nil {
 		return err
 	}
@@ -53,7 +70,7 @@ func (s *session) take(ctx context.Context, st *stanza.Stanza) error {
 // stamp sets the sender of a stanza. A client may name itself, with or without
 // the resource, and nobody else.
 // See RFC 6120, section 8.1.2.1.
-func (s *session) stamp(st *stanza.Stanza) error {
+func (s *stream) stamp(st *stanza.Stanza) error {
 	if !st.From.IsZero() && st.From != s.jid && st.From != s.jid.Bare() {
 		return &stanza.StreamError{Condition: stanza.StreamInvalidFrom}
 	}
@@ -64,12 +81,12 @@ func (s *session) stamp(st *stanza.Stanza) error {
 // isServer reports whether to is where the server answers for the account or
 // for itself.
 // See RFC 6120, sections 10.3.3 and 10.5.1 to 10.5.3.
-func (s *session) isServer(to stanza.JID) bool {
+func (s *stream) isServer(to stanza.JID) bool {
 	return to.IsZero() || to == s.jid.Bare() || s.isHost(to)
 }
 
 // answer answers a request to the server or to the own account.
-func (s *session) answer(ctx context.Context, iq *stanza.Stanza) error {
+func (s *stream) answer(ctx context.Context, iq *stanza.Stanza) error {
 	switch {
 	case iq.Child == stanza.Name{Space: xmppstream.NSSession, Local: "session"} && iq.Type == stanza.TypeSet:
 		return s.reply(iq.Result("")) // of RFC 3921; it has no effect
@@ -91,21 +108,21 @@ func (s *session) answer(ctx context.Context, iq *stanza.Stanza) error {
 
 // refuse answers a stanza that is wrong in itself, if it is one that is
 // answered.
-func (s *session) refuse(ctx context.Context, st *stanza.Stanza, wrong error) error {
+func (s *stream) refuse(ctx context.Context, st *stanza.Stanza, wrong error) error {
 	if err := s.stamp(st); err != nil || isAnswer(st) {
 		return err
 	}
 	return s.replyError(ctx, st, wrong)
 }
 
-func (s *session) replyError(ctx context.Context, st *stanza.Stanza, err error) error {
+func (s *stream) replyError(ctx context.Context, st *stanza.Stanza, err error) error {
 	return s.reply(st.ErrorReply(s.stanzaError(ctx, err)))
 }
 
 // reply queues an answer of ours. A client that has more of them than the queue
 // takes loses its session.
-func (s *session) reply(st *stanza.Stanza) error {
-	err := s.Deliver(st)
+func (s *stream) reply(st *stanza.Stanza) error {
+	err := s.x.Load().Deliver(st)
 	if errors.Is(err, stanza.ErrClosed) {
 		return nil // Read will say why
 	}
@@ -113,7 +130,7 @@ func (s *session) reply(st *stanza.Stanza) error {
 }
 
 // stanzaError returns what a client is told of an error of the host's.
-func (s *session) stanzaError(ctx context.Context, err error) *stanza.Error {
+func (s *stream) stanzaError(ctx context.Context, err error) *stanza.Error {
 	var e *stanza.Error
 	if errors.As(err, &e) {
 		return e
@@ -124,7 +141,7 @@ func (s *session) stanzaError(ctx context.Context, err error) *stanza.Error {
 
 // complain logs an error of the host's, of which clients are told nothing. Only
 // the first in each session: clients can cause more.
-func (s *session) complain(ctx context.Context, msg string, err error) {
+func (s *stream) complain(ctx context.Context, msg string, err error) {
 	if s.complained {
 		return
 	}

@@ -156,7 +156,7 @@ func TestEndsSession(t *testing.T) {
 // nothing.
 func TestRouteFails(t *testing.T) {
 	r := start(t, func(r *rig) {
-		r.fake.onRoute = func(s *stanza.Stanza) error {
+		r.fake.onRoute = func(_ context.Context, s *stanza.Stanza) error {
 			if s.ID == "last" {
 				r.fake.routed <- s
 				return nil

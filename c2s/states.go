@@ -22,6 +22,7 @@ import (
 //	      └ <auth/> ─ authenticate ─ <success/> ─ open
 //	                    └ <failure/> ─ negotiate
 //	                                              └ bind ─ serve
+//	                                                  └ <resume/> ─ serve
 
 // Bounds of what a client may try before it has its resource.
 const (
@@ -57,7 +58,7 @@ func (n *negotiation) context(ctx context.Context) (context.Context, context.Can
 // open waits for the client's stream header, answers it and says what the
 // stream offers. It begins each of the streams that follow one another: plain,
 // encrypted, authenticated.
-func (s *session) open(context.Context) (state, error) {
+func (s *stream) open(context.Context) (state, error) {
 	h, err := s.t.Open()
 	if err != nil {
 		return nil, err
@@ -79,13 +80,14 @@ func (s *session) open(context.Context) (state, error) {
 }
 
 // features says what the stream offers now, and which state takes it.
-func (s *session) features() (xmppstream.Features, state) {
+func (s *stream) features() (xmppstream.Features, state) {
 	f := xmppstream.Features{}
 	if s.l.h.Features != nil {
 		f.More = s.l.h.Features.StreamFeatures(s.domain, s.authenticated())
 	}
 	if s.authenticated() {
 		f.Bind, f.Session = true, true
+		f.SM = s.l.srv.managementFor(s.domain) != nil
 		return f, s.bind
 	}
 	f.StartTLS = s.canEncrypt()
@@ -102,7 +104,7 @@ func (s *session) features() (xmppstream.Features, state) {
 	return f, s.negotiate
 }
 
-func (s *session) authenticated() bool { return !s.jid.IsZero() }
+func (s *stream) authenticated() bool { return !s.jid.IsZero() }
 
 // encrypter is a transport that can begin TLS within its stream.
 type encrypter interface {
@@ -112,20 +114,20 @@ type encrypter interface {
 }
 
 // canEncrypt reports whether STARTTLS is offered.
-func (s *session) canEncrypt() bool {
+func (s *stream) canEncrypt() bool {
 	o := &s.l.o
 	_, ok := s.t.(encrypter)
 	return ok && !s.t.Peer().Secure && s.l.tls != nil && (o.StartTLS || o.StartTLSRequired || o.TLSVerify)
 }
 
 // mustEncrypt reports whether nothing but STARTTLS is allowed.
-func (s *session) mustEncrypt() bool {
+func (s *stream) mustEncrypt() bool {
 	_, ok := s.t.(encrypter)
 	return ok && s.l.o.StartTLSRequired && !s.t.Peer().Secure
 }
 
 // negotiate takes what a client sends before it begins to log in.
-func (s *session) negotiate(ctx context.Context) (state, error) {
+func (s *stream) negotiate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
 	case err != nil && !wrongStanza(in, err):
@@ -137,7 +139,7 @@ func (s *session) negotiate(ctx context.Context) (state, error) {
 	case s.mustEncrypt():
 		return nil, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "use STARTTLS first"}
 	case in.Nonza != nil:
-		return nil, unsupported(in.Nonza)
+		return s.tooEarly(in.Nonza, s.negotiate)
 	}
 	return s.request(ctx, in.Stanza, err)
 }
@@ -181,7 +183,7 @@ func clip(s string) string {
 
 // request answers a request before login, such as one to register. wrong is
 // what makes the stanza one that must be refused, nil if nothing.
-func (s *session) request(ctx context.Context, st *stanza.Stanza, wrong error) (state, error) {
+func (s *stream) request(ctx context.Context, st *stanza.Stanza, wrong error) (state, error) {
 	h := s.l.h.PreAuthIQ
 	if h == nil || st.Kind != stanza.IQ || isAnswer(st) || !st.To.IsZero() && !s.isHost(st.To) {
 		return nil, notAuthorized(cmp.Or(wrong, errBeforeLogin))
@@ -214,19 +216,19 @@ func isAnswer(st *stanza.Stanza) bool {
 }
 
 // isHost reports whether j is the stream's virtual host.
-func (s *session) isHost(j stanza.JID) bool {
+func (s *stream) isHost(j stanza.JID) bool {
 	return j.Local() == "" && j.IsBare() && j.Domain() == s.domain
 }
 
 // host returns the address of the stream's virtual host.
-func (s *session) host() stanza.JID {
+func (s *stream) host() stanza.JID {
 	j, _ := stanza.NewJID("", s.domain, "") // accept has made it canonical
 	return j
 }
 
 // upgrade begins TLS, or refuses to.
 // See RFC 6120, section 5.4.2.
-func (s *session) upgrade(ctx context.Context) (state, error) {
+func (s *stream) upgrade(ctx context.Context) (state, error) {
 	if !s.canEncrypt() {
 		if err := s.write([]byte("<failure xmlns='" + xmppstream.NSTLS + "'/>")); err != nil {
 			return nil, err
@@ -245,14 +247,16 @@ var errNoTLS = errors.New("client wants STARTTLS, which is not offered")
 
 // write sends one element. It is for the time before the resource is bound:
 // from then on all goes through the outbox.
-func (s *session) write(xml []byte) error {
+func (s *stream) write(xml []byte) error {
 	return s.t.Write(stanza.Batch{Bytes: xml, Ends: []int{len(xml)}})
 }
 
-func (s *session) writeStanza(st *stanza.Stanza) error {
-	ns := ""
+func (s *stream) writeStanza(st *stanza.Stanza) error { return s.write(s.encode(st)) }
+
+// encode returns a stanza as the transport wants it.
+func (s *stream) encode(st *stanza.Stanza) []byte {
 	if s.t.Standalone() {
-		ns = stanza.NSClient
+		return st.AppendTo(nil, stanza.NSClient)
 	}
-	return s.write(st.AppendTo(nil, ns))
+	return st.AppendTo(nil, "")
 }

@@ -200,5 +200,5 @@ func TestServeTransportPanic(t *testing.T) {
 	if f.reason == nil || f.reason.Condition != stanza.StreamInternalServerError {
 		t.Errorf("got the stream closed with %v, want internal-server-error", f.reason)
 	}
-	log.expect(t, "(*session).request")
+	log.expect(t, "(*stream).request")
 }

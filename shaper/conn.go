@@ -66,6 +66,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// WaitCredit waits until the next read may start: for readers that wait for the
+// peer in another way than by Read. Its errors are those of Read.
+func (c *Conn) WaitCredit() error {
+	if !c.bucket.limited.Load() {
+		return nil
+	}
+	_, err := c.wait()
+	return err
+}
+
 // wait returns when the next read may start, and how much it may take.
 func (c *Conn) wait() (most int, err error) {
 	pause, most := c.bucket.allowance()

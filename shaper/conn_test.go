@@ -469,3 +469,34 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+// WaitCredit waits as a read does before it reads.
+func TestWaitCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		defer b.Close()
+		c := NewConn(a, Rate{BytesPerSecond: 100})
+		defer c.Close()
+		go b.Write(make([]byte, 100))
+		if _, err := io.ReadFull(c, make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		c.bucket.Take(200)
+		if err := c.WaitCredit(); err != nil {
+			t.Fatal(err)
+		}
+		if got := time.Since(start); got != 2*time.Second {
+			t.Errorf("waited %v for 200 bytes at 100 bytes/s, want 2s", got)
+		}
+		c.bucket.Take(200)
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		if err := c.WaitCredit(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want %v", err, os.ErrDeadlineExceeded)
+		}
+		c.SetRate(Rate{})
+		if err := c.WaitCredit(); err != nil {
+			t.Errorf("unlimited: %v", err)
+		}
+	})
+}

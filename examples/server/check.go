@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/tidewaiter/tidewaiter/listen"
+	"github.com/tidewaiter/tidewaiter/listen/host"
 )
 
 // check validates the configuration for -check and returns the exit status.
@@ -21,7 +22,8 @@ func check(f flags, w io.Writer) int {
 		defer os.RemoveAll(dir)
 		f.data = dir
 	}
-	s, err := assemble(f, slog.DiscardHandler)
+	s := newServer(f, slog.DiscardHandler)
+	err := s.assemble(host.Stores{}, nil)
 	if err != nil {
 		fmt.Fprintln(w, "error:", err)
 		return statusError

@@ -21,14 +21,15 @@ const (
 
 // flags are the command line.
 type flags struct {
-	config    string
-	data      string
-	check     bool
-	diff      string
-	drain     time.Duration
-	metrics   string
-	logFormat string
-	accounts  []account
+	config     string
+	data       string
+	check      bool
+	diff       string
+	checkStore string
+	drain      time.Duration
+	metrics    string
+	logFormat  string
+	accounts   []account
 }
 
 // account is the value of a -register flag.
@@ -71,6 +72,7 @@ func (f *flags) set() *flag.FlagSet {
 	set.StringVar(&f.data, "data", "data", "`DIR` for what the server keeps")
 	set.BoolVar(&f.check, "check", false, "validate the configuration, print every problem, start nothing; exit status 1 if there is an error")
 	set.StringVar(&f.diff, "diff", "", "with -check: print what a reload from the configuration `OLD` would change; exit status 3 if anything")
+	set.StringVar(&f.checkStore, "check-store", "", "examine the store `FILE` (tidewaiter.db in the data directory of a server that is stopped, or a backup), start nothing; exit status 1 if it is damaged")
 	set.DurationVar(&f.drain, "drain", 5*time.Second, "how long sessions may take to end, when the server stops and when a reload removes their listener")
 	set.StringVar(&f.metrics, "metrics", "", "`ADDR` for Prometheus to ask for /metrics, such as 127.0.0.1:9180; it has no authentication (default: none)")
 	set.StringVar(&f.logFormat, "log-format", "text", "`FORMAT` of the log on standard error: text or json")

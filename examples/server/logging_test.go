@@ -22,7 +22,7 @@ func TestLogFollowsTheConfiguration(t *testing.T) {
 		{"none", "loglevel: none\n", nil, []string{"level="}},
 		{"packages", "loglevel: error\nlog_levels: {server: info}\n", []string{"pkg=server"}, []string{"pkg=listen"}},
 		{"packages by number", "log_levels: {server: 0}\n", []string{"pkg=listen"}, []string{"pkg=server"}},
-		{"hidden", "hide_sensitive_log_data: true\n", []string{`connection failed" peer=(hidden)`, "listener=127.0.0.1:"}, []string{"peer=127.0.0.1"}},
+		{"hidden", "hide_sensitive_log_data: true\n", []string{`connection failed" pkg=c2s peer=(hidden)`, "listener=127.0.0.1:"}, []string{"peer=127.0.0.1"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

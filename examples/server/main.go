@@ -2,7 +2,8 @@
 // in ejabberd's format or from one that is built in. Started without arguments
 // it is a chat server on loopback with an account that it prints.
 //
-// SIGHUP reads the configuration again. SIGINT and SIGTERM stop the server: it
+// SIGHUP reads the configuration again. SIGUSR1 writes a backup of what is kept,
+// to tidewaiter.db.backup in the data directory. SIGINT and SIGTERM stop the server: it
 // takes no more connections and tells its sessions, which have the time of
 // -drain to end. The exit status is 0 then, and 1 if something could not be
 // ended. A second signal ends the process at once.
@@ -17,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -29,6 +31,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%v (-h lists the flags)\n", err)
 		os.Exit(statusUsage)
+	}
+	if f.checkStore != "" {
+		os.Exit(checkStore(context.Background(), f.checkStore, os.Stdout))
 	}
 	if f.check {
 		os.Exit(check(f, os.Stdout))
@@ -52,7 +57,7 @@ func logHandler(w io.Writer, format string) slog.Handler {
 // run serves until a signal says to stop.
 func run(f flags) error {
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, append(backupSignals(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)...)
 
 	ctx := context.Background()
 	s, err := start(ctx, f, logHandler(os.Stderr, f.logFormat))
@@ -61,15 +66,18 @@ func run(f flags) error {
 	}
 	s.printStart(os.Stdout)
 	for sig := range signals {
-		if sig != syscall.SIGHUP {
+		if slices.Contains(backupSignals(), sig) {
+			s.backup(ctx)
+		} else if sig == syscall.SIGHUP {
+			s.reload(ctx)
+		} else {
 			break
 		}
-		s.reload(ctx)
 	}
 	// The next one ends the process. One that came during a reload does it, too.
 	signal.Reset(os.Interrupt, syscall.SIGTERM)
 	for len(signals) > 0 {
-		if <-signals != syscall.SIGHUP {
+		if sig := <-signals; sig == os.Interrupt || sig == syscall.SIGTERM {
 			return errors.New("stopped at once by a second signal")
 		}
 	}

@@ -18,7 +18,11 @@ import (
 
 // exporter returns what -metrics shows.
 func (s *server) exporter() *prom.Exporter {
-	return prom.New(prom.Options{Process: true}, prom.Listeners(s.listen.Stats), s.loaded.source(), buildInfo())
+	sources := []prom.Source{
+		prom.Listeners(s.listen.Stats), s.loaded.source(), buildInfo(),
+		routerSource(s.host.Local.Stats), offlineSource(s.host.Offline.Stats), c2sSource(s.modules.C2S.Stats),
+	}
+	return prom.New(prom.Options{Process: true}, append(sources, storeSources(s.store.Stats)...)...)
 }
 
 // loaded is what is known of the configuration and its reloads. The zero value

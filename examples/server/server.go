@@ -19,6 +19,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/all"
 	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/host/boltstore"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -49,7 +50,9 @@ type server struct {
 	flags
 	logs    *logs.Handler
 	log     *slog.Logger
+	store   *boltstore.Store // nil with -check
 	host    *host.Host
+	modules *all.Modules
 	reg     *listen.Registry
 	listen  *listen.Server
 	config  *listen.Config // the one that runs
@@ -60,19 +63,23 @@ type server struct {
 	password string     // of admin
 }
 
-// assemble puts the parts together without opening anything. The log goes to
-// out.
-func assemble(f flags, out slog.Handler) (*server, error) {
+// newServer returns a server without its parts. The log goes to out.
+func newServer(f flags, out slog.Handler) *server {
 	h := logs.New(out)
-	s := &server{flags: f, logs: h, log: h.Logger("server")}
+	return &server{flags: f, logs: h, log: h.Logger("server")}
+}
+
+// assemble puts the parts together without opening anything.
+func (s *server) assemble(stores host.Stores, secret []byte) error {
 	var err error
-	if s.host, err = host.New(host.Config{Log: h.Logger("host")}); err != nil {
-		return nil, err
+	if s.host, err = host.New(host.Config{Stores: stores, Log: s.logs.Logger("host")}); err != nil {
+		return err
 	}
-	s.reg = all.Registry(s.host, slog.New(h))
-	s.reg.Add(logSection(h))
-	s.reg.StateDir = f.data
-	return s, nil
+	s.modules = all.New(s.host, all.Options{Secret: secret, Log: slog.New(s.logs)})
+	s.reg = s.modules.Registry()
+	s.reg.Add(logSection(s.logs))
+	s.reg.StateDir = s.data
+	return nil
 }
 
 // load reads the configuration. Without a file it is the built-in one, whose
@@ -110,21 +117,34 @@ func start(ctx context.Context, f flags, out slog.Handler) (*server, error) {
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w; name another with -data", err)
 	}
-	s, err := assemble(f, out)
-	if err != nil {
+	s := newServer(f, out)
+	if err := s.prepare(ctx, inherited); err != nil {
+		s.closeStore()
 		return nil, err
 	}
-	if s.config, err = s.load(); err != nil {
-		return nil, err
-	}
-	s.complain(ctx, slog.LevelWarn, s.config.Warnings)
-	s.listen = listen.New(s.reg, listen.ServerOptions{Log: s.logs.Logger("listen"), Grace: f.drain, Inherit: inherited})
 	if err := s.begin(ctx); err != nil {
 		s.stop()
 		return nil, err
 	}
 	s.notify(listen.Ready, s.status())
 	return s, nil
+}
+
+// prepare opens the store, puts the parts together and reads the configuration.
+func (s *server) prepare(ctx context.Context, inherited []listen.Inherited) error {
+	stores, secret, err := s.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.assemble(stores, secret); err != nil {
+		return err
+	}
+	if s.config, err = s.load(); err != nil {
+		return err
+	}
+	s.complain(ctx, slog.LevelWarn, s.config.Warnings)
+	s.listen = listen.New(s.reg, listen.ServerOptions{Log: s.logs.Logger("listen"), Grace: s.drain, Inherit: inherited})
+	return nil
 }
 
 // begin starts what has to be stopped.
@@ -175,6 +195,7 @@ func (s *server) stop() {
 	if s.metrics != nil {
 		s.metrics.stop()
 	}
+	s.closeStore()
 	s.log.Info("stopped")
 }
 

@@ -54,6 +54,7 @@ type listener struct{ host, port, tls, module string }
 // server is a running examples/server.
 type server struct {
 	dir       string
+	args      []string
 	listeners []listener
 	cmd       *exec.Cmd
 	log       *lines
@@ -72,8 +73,16 @@ func start(t *testing.T, config string, files map[string]string, args ...string)
 	}
 	path := filepath.Join(s.dir, "ejabberd.yml")
 	write(t, path, config)
-	args = append([]string{"-config", path, "-data", filepath.Join(s.dir, "data")}, args...)
-	s.cmd = exec.Command(serverBinary, args...)
+	s.args = append([]string{"-config", path, "-data", filepath.Join(s.dir, "data")}, args...)
+	t.Cleanup(func() { s.stop(t) })
+	s.launch(t)
+	return s
+}
+
+// launch starts the process and waits until it is ready.
+func (s *server) launch(t *testing.T) {
+	t.Helper()
+	s.cmd = exec.Command(serverBinary, s.args...)
 	out, in, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -83,15 +92,22 @@ func start(t *testing.T, config string, files map[string]string, args ...string)
 		t.Fatal(err)
 	}
 	in.Close()
-	s.log = follow(out)
-	t.Cleanup(func() { s.stop(t) })
+	s.log, s.listeners = follow(out), nil
 	s.log.wait(t, "the start table", func(l string) bool {
 		if m := tableLine.FindStringSubmatch(l); m != nil {
 			s.listeners = append(s.listeners, listener{strings.Trim(m[1], "[]"), m[2], strings.TrimSpace(m[3]), m[4]})
 		}
 		return strings.HasPrefix(l, "ready")
 	})
-	return s
+}
+
+// kill ends the process at once, with everything that is in its memory.
+func (s *server) kill(t *testing.T) {
+	t.Helper()
+	s.cmd.Process.Kill()
+	if err := s.cmd.Wait(); err == nil {
+		t.Error("the server ended in order before it could be killed")
+	}
 }
 
 // stop ends the server in order and fails the test if it does not, or if the

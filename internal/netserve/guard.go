@@ -16,13 +16,10 @@ func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 
 // Guard runs f and turns a panic into a *PanicError.
 func Guard(f func() error) (err error) {
-	defer caught(&err)
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v, debug.Stack()}
+		}
+	}()
 	return f()
-}
-
-// caught is deferred by a function that turns a panic into its error.
-func caught(err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{v, debug.Stack()}
-	}
 }

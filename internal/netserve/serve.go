@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -60,7 +61,8 @@ func Serve(ctx context.Context, ln net.Listener, h Handler, c Config) error {
 	watcher.Go(func() { s.watch(ctx, c.Grace, done) })
 
 	Accept(ctx, ln, s.failures, func(c net.Conn) {
-		s.handlers.Go(func() { s.serve(ctx, c) })
+		s.handlers.Add(1)
+		go s.serve(ctx, c)
 	})
 	s.handlers.Wait()
 
@@ -140,26 +142,29 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// serve runs the handler. Its frames stay below the handler's for as long as the
-// connection lives, so whatever is not needed meanwhile is left to others.
+// serve runs the handler. Its frame stays below the handler's for as long as the
+// connection lives, so there is one and it is small.
 func (s *server) serve(ctx context.Context, c net.Conn) {
-	defer s.finish(c)
-	if !s.track(c) {
-		return
-	}
-	if err := s.handle(ctx, c); err != nil {
-		s.failed(ctx, c, err)
+	var err error
+	defer s.done(ctx, c, &err)
+	if s.track(c) {
+		err = s.handler(ctx, c)
 	}
 }
 
-func (s *server) handle(ctx context.Context, c net.Conn) (err error) {
-	defer caught(&err)
-	return s.handler(ctx, c)
+// done is deferred by serve.
+func (s *server) done(ctx context.Context, c net.Conn, err *error) {
+	defer s.handlers.Done()
+	defer s.finish(c)
+	if v := recover(); v != nil {
+		*err = &PanicError{v, debug.Stack()}
+	}
+	if *err != nil {
+		s.failed(ctx, c, *err)
+	}
 }
 
 // failed says why a connection ended.
-//
-//go:noinline
 func (s *server) failed(ctx context.Context, c net.Conn, err error) {
 	var p *PanicError
 	if errors.As(err, &p) {

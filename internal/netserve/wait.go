@@ -16,6 +16,19 @@ type ReadWaiter interface {
 	WaitRead() error
 }
 
+// NewReadWaiter returns c if it is a ReadWaiter, or else a Waiter for c. The error
+// is that of NewWaiter.
+func NewReadWaiter(c net.Conn) (ReadWaiter, error) {
+	if w, ok := c.(ReadWaiter); ok {
+		return w, nil
+	}
+	w, err := NewWaiter(c)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
 // Waiter waits for a socket to become readable. It is for the one goroutine
 // that reads.
 type Waiter struct {
@@ -50,17 +63,26 @@ func NewWaiter(c net.Conn) (*Waiter, error) {
 	return w, nil
 }
 
-// Wait returns as ReadWaiter.WaitRead does.
-func (w *Waiter) Wait() error {
+// WaitRead implements ReadWaiter.
+func (w *Waiter) WaitRead() error {
 	w.slept, w.err = false, nil
-	if err := w.raw.Read(w.check); err != nil {
-		return err
+	err := w.raw.Read(w.check)
+	if err == nil && w.err == nil {
+		return nil
 	}
-	if w.err != nil { // looking has taken it from the socket
+	return w.failed(err)
+}
+
+// failed makes the error of a wait that of a read.
+func (w *Waiter) failed(err error) error {
+	if err == nil { // looking has taken it from the socket
 		local, remote := w.conn.LocalAddr(), w.conn.RemoteAddr()
 		return &net.OpError{Op: "read", Net: remote.Network(), Source: local, Addr: remote, Err: os.NewSyscallError("recvfrom", w.err)}
 	}
-	return nil
+	if op, ok := err.(*net.OpError); ok {
+		op.Op = "read"
+	}
+	return err
 }
 
 // readable looks once, and lets the poller wait if there is nothing.

@@ -53,9 +53,9 @@ func TestWaiter(t *testing.T) {
 				waiting := make(chan error)
 				if first {
 					tt.do(self, peer)
-					go func() { waiting <- w.Wait() }()
+					go func() { waiting <- w.WaitRead() }()
 				} else {
-					go func() { waiting <- w.Wait() }()
+					go func() { waiting <- w.WaitRead() }()
 					tt.do(self, peer)
 				}
 				err, n, b := <-waiting, 0, make([]byte, 10)
@@ -89,7 +89,7 @@ func BenchmarkWaiter(b *testing.B) {
 	one := []byte{1}
 	for b.Loop() {
 		peer.Write(one)
-		if err := w.Wait(); err != nil {
+		if err := w.WaitRead(); err != nil {
 			b.Fatal(err)
 		}
 		self.Read(one)

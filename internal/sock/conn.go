@@ -57,7 +57,7 @@ func (c *Conn) WaitRead() error {
 	if c.waitless != nil {
 		return c.waitless
 	}
-	return c.waiter.Wait()
+	return c.waiter.WaitRead()
 }
 
 // Write implements net.Conn.

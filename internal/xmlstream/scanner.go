@@ -57,6 +57,20 @@ func (s *Scanner) SetLimits(l Limits) {
 // returned counts as consumed.
 func (s *Scanner) Buffered() int { return s.end - s.start - s.used }
 
+// Rest drops what the last call returned. When nothing else was read it gives its
+// memory back and reports true: the next call will read. It is for those who then
+// wait until the reader is ready (see ReadyReader).
+func (s *Scanner) Rest() bool {
+	s.consume()
+	s.skipSpace()
+	if s.start < s.end {
+		return false
+	}
+	s.release()
+	s.idle = nil
+	return true
+}
+
 // Discard throws these bytes away: after <starttls/>, what came before TLS must
 // not be taken for what came by it. What the last call returned is no longer
 // valid.

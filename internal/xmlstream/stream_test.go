@@ -303,9 +303,15 @@ func TestReadyReader(t *testing.T) {
 	s := NewScanner(r, Limits{})
 	mustHeader(t, s)
 	for range 10 {
+		if s.Rest() {
+			t.Fatal("the scanner has dropped what it had read")
+		}
 		if e, err := s.Next(); err != nil || len(e.Raw) != 1007 {
 			t.Fatalf("got %v, want an element", err)
 		}
+	}
+	if !s.Rest() || s.w != nil || s.buf != nil {
+		t.Error("the scanner holds a buffer before it waits")
 	}
 	if len(r.sizes) != 1 || r.sizes[0] != poolSize {
 		t.Errorf("got reads of %d bytes, want one of %d", r.sizes, poolSize)

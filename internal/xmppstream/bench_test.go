@@ -76,7 +76,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 	runtime.ReadMemStats(&before)
 	for range b.N {
 		s := NewTCP(&canned{}, TCPOptions{})
-		streams = append(streams, s, NewOutbox(s, OutboxOptions{}))
+		streams = append(streams, s, attached(s, OutboxOptions{}))
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

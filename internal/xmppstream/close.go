@@ -44,8 +44,12 @@ func (t *TCP) close(reason *stanza.StreamError) error {
 	conn, limit := t.hurry()
 	// Whatever waits below, a write of ours or of somebody else, TLS's goodbye
 	// or a read, ends when the connection is cut.
-	cut := time.AfterFunc(limit, func() { netserve.Cut(conn) })
-	defer cut.Stop()
+	if limit > 0 {
+		cut := time.AfterFunc(limit, func() { netserve.Cut(conn) })
+		defer cut.Stop()
+	} else {
+		netserve.Cut(conn)
+	}
 
 	said, err := t.sayGoodbye(conn, reason)
 	if said {

@@ -149,7 +149,7 @@ func TestCloseIsBounded(t *testing.T) {
 	}{
 		{"does not read", func(*testing.T, net.Conn) {}, 0, closeTimeout},
 		{"does not read, deadline", func(*testing.T, net.Conn) {}, time.Second, time.Second},
-		{"deadline has passed", func(*testing.T, net.Conn) {}, -time.Second, 0},
+		{"deadline has passed", func(*testing.T, net.Conn) {}, -time.Second, time.Nanosecond},
 		{"late deadline", func(*testing.T, net.Conn) {}, time.Hour, closeTimeout},
 		{"reads and says nothing", func(_ *testing.T, c net.Conn) { io.Copy(io.Discard, c) }, 0, closeTimeout},
 		{"reads and talks on", func(_ *testing.T, c net.Conn) {

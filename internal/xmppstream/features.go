@@ -20,6 +20,7 @@ type Features struct {
 	Bindings   []string // types of channel binding (XEP-0440), when a mechanism has one
 	Bind       bool     // resource binding
 	Session    bool     // the session of RFC 3921, as optional
+	SM         bool     // stream management (XEP-0198)
 	More       string   // XML of other features
 }
 
@@ -61,6 +62,9 @@ func (f *Features) AppendXML(dst []byte, standalone bool) []byte {
 	}
 	if f.Session {
 		dst = append(dst, "<session xmlns='"+NSSession+"'><optional/></session>"...)
+	}
+	if f.SM {
+		dst = append(dst, "<sm xmlns='"+NSSM+"'/>"...)
 	}
 	dst = append(dst, f.More...)
 	return append(dst, "</stream:features>"...)

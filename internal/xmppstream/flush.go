@@ -19,13 +19,21 @@ const (
 // workspace is what a flusher needs while it runs. The outbox appends to one
 // list of entries while the flusher works off the other.
 type workspace struct {
-	taken []outgoing // being worked off, from next on
+	t     stanza.Transport
+	taken []outgoing // being worked off; the batch is from:next
+	from  int
 	next  int
 	spare []outgoing // empty, for the outbox
 
-	buf  []byte // the batch
-	ends []int
-	size int // of the batch, as it was counted in the outbox
+	buf   []byte // the batch
+	ends  []int
+	plain int      // stanzas in the batch that are done when it is written
+	size  int      // of what is, as it was counted in the outbox
+	kept  []uint64 // keys of stanzas in the batch
+
+	managed  bool // the outbox has acks
+	enabling bool // the batch makes the stream a managed one
+	asking   bool // it ends with a request for acknowledgement
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
@@ -35,8 +43,13 @@ var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 func (b *Outbox) flush() {
 	w := b.work
 	for b.more(w) {
-		w.encode(b.t.Standalone(), b.o.Namespace)
-		if err := b.t.Write(stanza.Batch{Bytes: w.buf, Ends: w.ends}); err != nil {
+		w.encode(b.o.Namespace)
+		if w.managed {
+			b.mu.Lock()
+			b.number(w)
+			b.mu.Unlock()
+		}
+		if err := w.t.Write(stanza.Batch{Bytes: w.buf, Ends: w.ends}); err != nil {
 			b.fail(w, err)
 			return
 		}
@@ -47,67 +60,138 @@ func (b *Outbox) flush() {
 // false when the flusher's work is done.
 func (b *Outbox) more(w *workspace) bool {
 	b.mu.Lock()
-	b.count -= len(w.ends)
-	b.bytes -= w.size
-	w.done()
+	b.wrote(w)
 	if w.next == len(w.taken) {
-		w.taken, b.queue, w.next = b.queue, w.taken[:0], 0
+		w.taken, b.queue, w.from, w.next = b.queue, w.taken[:0], 0, 0
 	}
-	if len(w.taken) > 0 {
-		_ = b.t.SetWriteDeadline(b.deadline())
+	switch {
+	case b.t == nil: // Detach waits for us
+		b.putBack(w)
+		b.mu.Unlock()
+		return false
+	case b.over != nil && b.over.err != nil: // no answer to a request
+		b.broken(w, nil)
+		return false
+	case len(w.taken) > 0 || b.hasAcks():
+		_ = w.t.SetWriteDeadline(b.deadline())
 		b.mu.Unlock()
 		return true
 	}
-	_ = b.t.SetWriteDeadline(time.Time{})
-	if b.state == outboxOpen {
-		b.release(w)
-		b.mu.Unlock()
-		return false
-	}
+	_ = w.t.SetWriteDeadline(time.Time{})
+	open, reason := b.state == outboxOpen, b.why().reason
+	t := w.t
 	b.release(w)
-	reason := b.reason
 	b.mu.Unlock()
-	_ = b.t.Close(reason)
+	if !open {
+		_ = t.Close(reason)
+	}
 	return false
+}
+
+// wrote counts off a batch. It lets mu go for a moment if somebody waits for
+// that.
+func (b *Outbox) wrote(w *workspace) {
+	b.count -= w.next - w.from
+	b.bytes -= w.size
+	b.done += uint64(w.plain)
+	if a := b.acks; a != nil {
+		a.on = a.on || w.enabling
+		if w.asking && a.requested && a.o.Timeout > 0 {
+			b.wakeIn(a.o.Timeout)
+		}
+		w.managed = true
+	}
+	var kept []uint64
+	if len(w.kept) > 0 {
+		kept = append(kept, w.kept...)
+	}
+	w.done()
+	list := b.reached()
+	if list == nil && kept == nil {
+		return
+	}
+	b.mu.Unlock()
+	b.arrived(kept)
+	run(list)
+	b.mu.Lock()
 }
 
 // deadline returns when the next batch must be written.
 func (b *Outbox) deadline() time.Time {
+	var until time.Time
+	if b.over != nil {
+		until = b.over.until
+	}
 	if b.o.SendTimeout <= 0 {
-		return b.until
+		return until
 	}
 	d := time.Now().Add(b.o.SendTimeout)
-	if !b.until.IsZero() && b.until.Before(d) {
-		return b.until
+	if !until.IsZero() && until.Before(d) {
+		return until
 	}
 	return d
 }
 
-// fail ends the outbox after a write that failed.
+// fail ends the connection after a write that failed.
 func (b *Outbox) fail(w *workspace, err error) {
 	b.mu.Lock()
-	b.state, b.err = outboxFailed, err
-	w.next -= len(w.ends) // the batch counts as not written
-	b.dropRest(w)
-	b.release(w)
-	reason := b.reason
-	b.mu.Unlock()
-	_ = b.t.Close(reason)
-	if b.o.OnFail != nil {
-		b.o.OnFail(err)
+	over := b.fate()
+	for _, e := range w.taken[w.from:w.next] {
+		if e.stanza != nil && w.plain > 0 {
+			over.lost = append(over.lost, e.stanza)
+			w.plain--
+		}
 	}
+	w.from = w.next
+	if b.t == nil { // the connection was given up anyway
+		over.err = err
+		b.putBack(w)
+		b.mu.Unlock()
+		return
+	}
+	b.broken(w, err)
 }
 
-// dropRest moves everything that was not written to the undelivered.
-func (b *Outbox) dropRest(w *workspace) {
+// broken gives up a connection for err, or what has been found out before, and
+// closes it. The caller holds mu, which it lets go.
+func (b *Outbox) broken(w *workspace, err error) {
+	over := b.fate()
+	reason := over.reason
+	if over.err == errNoAnswer {
+		reason = errNoAnswer
+	} else {
+		over.err = err
+	}
+	if b.state == outboxOpen && b.acks.resumable() {
+		b.t = nil
+	} else {
+		b.state = outboxFailed
+	}
+	t := w.t
+	b.putBack(w)
+	b.mu.Unlock()
+	_ = t.SetWriteDeadline(time.Time{})
+	_ = t.Close(reason)
+}
+
+// putBack ends the flusher's work: the stanzas that it has not begun to write
+// are the outbox's again. The caller holds mu.
+func (b *Outbox) putBack(w *workspace) {
+	var rest []outgoing
+	size := 0
 	for _, list := range [][]outgoing{w.taken[w.next:], b.queue} {
 		for _, e := range list {
 			if e.stanza != nil {
-				b.lost = append(b.lost, e.stanza)
+				rest = append(rest, e)
+				size += e.size()
 			}
 		}
 	}
-	b.count, b.bytes = 0, 0
+	b.release(w)
+	b.queue, b.count, b.bytes = rest, len(rest), size
+	if b.acks != nil {
+		b.bytes += b.acks.window.bytes
+	}
 }
 
 // release takes the workspace from the outbox and puts it back.
@@ -119,6 +203,7 @@ func (b *Outbox) release(w *workspace) {
 		spare: keepIf(b.queue, keepEntries),
 		buf:   keepIf(w.buf, keepBytes),
 		ends:  keepIf(w.ends, keepEntries),
+		kept:  keepIf(w.kept, keepEntries),
 	}
 	b.queue, b.work = nil, nil
 	workspaces.Put(w)
@@ -132,9 +217,12 @@ func keepIf[T any](s []T, most int) []T {
 }
 
 // encode makes the next batch of the entries from next on.
-func (w *workspace) encode(standalone bool, ns string) {
-	if !standalone {
+func (w *workspace) encode(ns string) {
+	switch {
+	case !w.t.Standalone():
 		ns = ""
+	case ns == "":
+		ns = stanza.NSClient
 	}
 	for w.next < len(w.taken) {
 		e := w.taken[w.next]
@@ -144,6 +232,10 @@ func (w *workspace) encode(standalone bool, ns string) {
 		}
 		if e.stanza != nil {
 			w.buf = e.stanza.AppendTo(w.buf, ns)
+			w.plain++
+			if e.stanza.Kept != 0 {
+				w.kept = append(w.kept, e.stanza.Kept)
+			}
 		} else {
 			w.buf = append(w.buf, e.xml...)
 		}
@@ -155,6 +247,8 @@ func (w *workspace) encode(standalone bool, ns string) {
 
 // done forgets the batch; the stanzas in it need not be kept any longer.
 func (w *workspace) done() {
-	clear(w.taken[w.next-len(w.ends) : w.next])
-	w.buf, w.ends, w.size = w.buf[:0], w.ends[:0], 0
+	clear(w.taken[w.from:w.next])
+	w.from = w.next
+	w.buf, w.ends, w.kept = w.buf[:0], w.ends[:0], w.kept[:0]
+	w.plain, w.size, w.enabling, w.asking = 0, 0, false, false
 }

@@ -233,3 +233,10 @@ func (c *canned) SetDeadline(time.Time) error      { return nil }
 func (c *canned) SetReadDeadline(time.Time) error  { return nil }
 func (c *canned) SetWriteDeadline(time.Time) error { return nil }
 func (c *canned) RemoteAddr() net.Addr             { return nil }
+
+// discardFrom reads n bytes from a connection and then no more.
+func discardFrom(c net.Conn, n int) *sync.WaitGroup {
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.CopyN(io.Discard, c, int64(n)) })
+	return &reading
+}

@@ -10,7 +10,8 @@ import (
 // OutboxOptions are the bounds of an Outbox.
 type OutboxOptions struct {
 	// Stanzas and Bytes bound what is queued and not yet written, each; 0: no
-	// bound. An empty queue takes one stanza of any size.
+	// bound. Bytes counts what is not acknowledged, too. An empty queue takes one
+	// stanza of any size.
 	Stanzas int
 	Bytes   int
 	// SendTimeout is how long the peer may take to accept one batch; 0: no
@@ -19,35 +20,47 @@ type OutboxOptions struct {
 	// Namespace is written on stanzas where the transport has each stand alone;
 	// "": stanza.NSClient.
 	Namespace string
-	// OnFail hears once of the write that failed. It runs in the goroutine that
-	// writes, after the outbox has closed the transport, and must not wait for
-	// the outbox. May be nil.
-	OnFail func(err error)
+}
+
+// Owner hears from an Outbox. May be nil.
+type Owner interface {
+	// Arrived says that stanzas that a store keeps (Stanza.Kept) have been
+	// acknowledged by the peer or, on a stream without acknowledgements, written.
+	// It must not block.
+	Arrived(kept []uint64)
 }
 
 // Outbox is the queue of what goes out on one stream. It implements
-// stanza.Sink. Deliver, Send and Kick are safe for concurrent use and never
-// block. A goroutine writes while there is something to write; whoever made the
-// outbox calls Close, which waits for it. From the first Deliver or Send on,
-// nothing else may write to the transport.
+// stanza.Confirmer. Its methods are safe for concurrent use; all but Close and
+// Detach never block. A goroutine writes while there is something to write;
+// whoever made the outbox calls Close, which waits for it.
+//
+// It begins without a transport: what is delivered waits for Attach. From then
+// on nothing else may write to the transport.
 //
 // What is queued is written in batches: one buffer, one Write, one deadline.
-// An outbox with nothing to write holds no buffer, timer or goroutine.
+// An outbox with nothing to write holds no buffer, running timer or goroutine.
 type Outbox struct {
-	t       stanza.Transport
-	o       OutboxOptions
+	owner   Owner
 	writing sync.WaitGroup // the flusher
 
-	mu     sync.Mutex // never held while writing
-	state  outboxState
-	work   *workspace // nil: no flusher is running
-	queue  []outgoing // not yet taken by the flusher
-	count  int        // taken or not, until written
-	bytes  int        // the same
-	until  time.Time  // no write may take longer, when ending
-	reason *stanza.StreamError
-	err    error            // the write that failed
-	lost   []*stanza.Stanza // what will not be written, oldest first
+	mu    sync.Mutex // never held while writing
+	o     *OutboxOptions
+	t     stanza.Transport // nil: none, what is taken waits
+	state outboxState
+	told  bool       // what was not delivered is in other hands
+	work  *workspace // nil: no flusher is running
+	queue []outgoing // not yet taken by the flusher
+	count int        // taken or not, until written
+	bytes int        // the same, and what is not acknowledged
+	over  *ending    // nil: nothing has gone wrong so far
+	acks  *acks      // nil: the stream is not managed
+
+	// Stanzas are counted from the first on; they get done in this order.
+	taken uint64
+	done  uint64   // written, or acknowledged on a managed stream
+	loose uint64   // the last one that no store keeps
+	marks []marker // in the order of at
 }
 
 type outboxState uint8
@@ -55,8 +68,32 @@ type outboxState uint8
 const (
 	outboxOpen    outboxState = iota
 	outboxClosing             // takes no more, writes the rest
-	outboxFailed              // a write failed
+	outboxFailed              // the connection is broken
 )
+
+// ending is what an outbox knows when it ends, or its connection does.
+type ending struct {
+	until  time.Time           // no write may take longer
+	reason *stanza.StreamError // of Kick or Close
+	err    error               // what broke the connection
+	lost   []*stanza.Stanza    // of a batch that was not written, before those of acks
+}
+
+// fate returns over, made if need be. The caller holds mu.
+func (b *Outbox) fate() *ending {
+	if b.over == nil {
+		b.over = new(ending)
+	}
+	return b.over
+}
+
+// why returns over for reading: empty if there is none. The caller holds mu.
+func (b *Outbox) why() ending {
+	if b.over == nil {
+		return ending{}
+	}
+	return *b.over
+}
 
 // outgoing is one element of the queue: a stanza, or else XML.
 type outgoing struct {
@@ -71,31 +108,78 @@ func (e outgoing) size() int {
 	return len(e.xml)
 }
 
-// NewOutbox returns the outbox of a transport. It closes the transport in
-// Close, after Kick, and after a write that failed.
-func NewOutbox(t stanza.Transport, o OutboxOptions) *Outbox {
-	if o.Namespace == "" {
-		o.Namespace = stanza.NSClient
-	}
-	return &Outbox{t: t, o: o}
+// NewOutbox returns an outbox. The options are shared, not copied, and must not
+// change. owner may be nil.
+func NewOutbox(o *OutboxOptions, owner Owner) *Outbox {
+	return &Outbox{o: o, owner: owner}
 }
 
-// Deliver queues a stanza. It returns stanza.ErrQueueFull when a bound has been
-// reached, stanza.ErrClosed after Close, Kick or a failed write.
-func (b *Outbox) Deliver(s *stanza.Stanza) error { return b.add(outgoing{stanza: s}) }
-
-// Send queues XML that is no stanza: one complete element. Its errors are those
-// of Deliver.
-func (b *Outbox) Send(xml string) error { return b.add(outgoing{xml: xml}) }
-
-func (b *Outbox) add(e outgoing) error {
-	size := e.size()
+// Attach gives an outbox the transport that it writes to, and closes after Kick,
+// in Close and when it breaks. first, XML that is no stanza of a managed stream,
+// goes out before all else; may be "". After Detach it is followed by the stanzas that the
+// peer has not acknowledged. It returns stanza.ErrClosed after Close or Kick.
+func (b *Outbox) Attach(t stanza.Transport, o *OutboxOptions, first string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.state != outboxOpen {
 		return stanza.ErrClosed
 	}
-	if b.count > 0 && (exceeds(b.count+1, b.o.Stanzas) || exceeds(b.bytes+size, b.o.Bytes)) {
+	b.t, b.o, b.over = t, o, nil
+	again := b.acks.restart()
+	if first == "" && len(again) == 0 && len(b.queue) == 0 {
+		return nil
+	}
+	waiting := b.queue
+	b.queue = nil
+	b.start()
+	if first != "" {
+		b.count++
+		b.bytes += len(first)
+		b.queue = append(b.queue, outgoing{xml: first})
+	}
+	b.count += len(again)
+	for _, s := range again {
+		b.queue = append(b.queue, outgoing{stanza: s})
+	}
+	b.queue = append(b.queue, waiting...)
+	return nil
+}
+
+// Deliver queues a stanza. It returns stanza.ErrQueueFull when a bound has been
+// reached, stanza.ErrClosed after Close, Kick or a failed write.
+func (b *Outbox) Deliver(s *stanza.Stanza) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.add(outgoing{stanza: s}, s.Size()); err != nil {
+		return err
+	}
+	b.taken++
+	if s.Kept == 0 {
+		b.loose = b.taken
+	}
+	return nil
+}
+
+// Send queues XML that is no stanza: one complete element. Without a transport
+// it is forgotten. Its errors are those of Deliver.
+func (b *Outbox) Send(xml string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.t == nil && b.state == outboxOpen {
+		return nil
+	}
+	return b.add(outgoing{xml: xml}, len(xml))
+}
+
+// add queues an element. The caller holds mu.
+func (b *Outbox) add(e outgoing, size int) error {
+	if b.state != outboxOpen {
+		return stanza.ErrClosed
+	}
+	if b.count > 0 && exceeds(b.count+1, b.o.Stanzas) || b.bytes > 0 && exceeds(b.bytes+size, b.o.Bytes) {
+		return stanza.ErrQueueFull
+	}
+	if b.acks != nil && e.stanza != nil && exceeds(int(b.taken-b.done)+1, b.acks.o.Stanzas) {
 		return stanza.ErrQueueFull
 	}
 	b.count++
@@ -107,19 +191,25 @@ func (b *Outbox) add(e outgoing) error {
 
 func exceeds(n, bound int) bool { return bound > 0 && n > bound }
 
-// start makes sure that the flusher runs. The caller holds mu.
+// start makes sure that the flusher runs, if there is a transport. The caller
+// holds mu.
 func (b *Outbox) start() {
-	if b.work == nil {
-		b.work = workspaces.Get().(*workspace)
-		b.queue = b.work.spare
-		b.writing.Go(b.flush)
+	if b.work != nil || b.t == nil {
+		return
 	}
+	b.work = workspaces.Get().(*workspace)
+	b.work.t = b.t
+	if b.queue == nil {
+		b.queue = b.work.spare
+	}
+	b.writing.Go(b.flush)
 }
 
 // Kick ends the stream with an error, as Close does, and returns at once: nothing
 // more is taken, what is queued gets the send timeout to be written, at most
 // 5 s in all. The stream's reader then gets an error. After Close or another
-// Kick it has no effect.
+// Kick it has no effect. Without a transport there is nobody to tell: then it is
+// up to the caller to call Close.
 func (b *Outbox) Kick(reason *stanza.StreamError) {
 	timeout := endTimeout
 	if b.o.SendTimeout > 0 {
@@ -151,17 +241,22 @@ func (b *Outbox) end(reason *stanza.StreamError, timeout time.Duration) {
 	if b.state != outboxOpen {
 		return
 	}
-	b.state, b.reason = outboxClosing, reason
-	b.until = time.Now().Add(timeout)
-	_ = b.t.SetWriteDeadline(b.until) // for a write that waits already
+	b.state = outboxClosing
+	over := b.fate()
+	over.reason = reason
+	if b.t == nil {
+		return
+	}
+	over.until = time.Now().Add(timeout)
+	_ = b.t.SetWriteDeadline(over.until) // for a write that waits already
 	b.start()
 }
 
-// Err returns the error of the write that failed, nil when none did.
+// Err returns what broke the connection, nil when nothing did.
 func (b *Outbox) Err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err
+	return b.why().err
 }
 
 // Ending reports whether Close, Kick or a failed write has ended the outbox.
@@ -171,18 +266,61 @@ func (b *Outbox) Ending() bool {
 	return b.state != outboxOpen
 }
 
+// Attached reports whether the outbox has a transport.
+func (b *Outbox) Attached() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.t != nil
+}
+
 // Reason returns what Kick or Close gave, nil before.
 func (b *Outbox) Reason() *stanza.StreamError {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.reason
+	return b.why().reason
 }
 
-// Undelivered returns the stanzas that were taken and did not reach the
-// connection, oldest first: all that were not in a batch whose Write returned
-// nil. Call it after Close.
+// Undelivered returns the stanzas that were taken and did not reach the peer,
+// oldest first: all that were not in a batch whose Write returned nil, and on a
+// managed stream all that were not acknowledged. Call it after Close, and then
+// Settle.
 func (b *Outbox) Undelivered() []*stanza.Stanza {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.lost
+	lost := b.why().lost
+	return append(lost[:len(lost):len(lost)], b.waiting()...)
+}
+
+// waiting returns what is not done and can still be. The caller holds mu.
+func (b *Outbox) waiting() []*stanza.Stanza {
+	var list []*stanza.Stanza
+	if b.acks != nil {
+		list = append(list, b.acks.window.stanzas()...)
+	}
+	for _, e := range b.queue {
+		if e.stanza != nil {
+			list = append(list, e.stanza)
+		}
+	}
+	return list
+}
+
+// Load is what an Outbox holds.
+type Load struct {
+	Queued, QueuedBytes   int    // not yet written
+	Unacked, UnackedBytes int    // written and not acknowledged, in stanzas
+	Requests              uint64 // acknowledgements asked for
+}
+
+// Load returns what the outbox holds now.
+func (b *Outbox) Load() Load {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := Load{Queued: int(b.taken - b.done), QueuedBytes: b.bytes}
+	if a := b.acks; a != nil {
+		l.Unacked, l.UnackedBytes, l.Requests = a.window.len(), a.window.bytes, a.requests
+		l.Queued -= l.Unacked
+		l.QueuedBytes -= l.UnackedBytes
+	}
+	return l
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,12 +43,21 @@ func idsOf(list []*stanza.Stanza) string {
 	return ids(s.String())
 }
 
+// attached returns an outbox that writes to a transport.
+func attached(tr stanza.Transport, o OutboxOptions) *Outbox {
+	b := NewOutbox(&o, nil)
+	if err := b.Attach(tr, &o, ""); err != nil {
+		panic(err)
+	}
+	return b
+}
+
 // blocked returns an outbox whose flusher is busy with the stanza "first" until
 // the gate is opened.
 func blocked(t *testing.T, f *fake, o OutboxOptions) *Outbox {
 	t.Helper()
 	f.gate = make(chan struct{})
-	b := NewOutbox(f, o)
+	b := attached(f, o)
 	if err := b.Deliver(msg("first", 10)); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +70,7 @@ func blocked(t *testing.T, f *fake, o OutboxOptions) *Outbox {
 func TestOutboxOrder(t *testing.T) {
 	const senders, each = 8, 500
 	f := &fake{}
-	b := NewOutbox(f, OutboxOptions{})
+	b := attached(f, OutboxOptions{})
 	var deliver sync.WaitGroup
 	for i := range senders {
 		deliver.Go(func() {
@@ -168,7 +176,7 @@ func TestOutboxBounds(t *testing.T) {
 // What is bigger than the bound on its own still gets through an empty queue.
 func TestOutboxBigStanza(t *testing.T) {
 	f := &fake{}
-	b := NewOutbox(f, OutboxOptions{Bytes: 1000})
+	b := attached(f, OutboxOptions{Bytes: 1000})
 	if err := b.Deliver(msg("big", 3*batchBytes)); err != nil {
 		t.Errorf("Deliver: %v", err)
 	}
@@ -214,13 +222,7 @@ func TestOutboxFailedWrite(t *testing.T) {
 			}
 			return nil
 		}
-		var fails atomic.Int32
-		b := blocked(t, f, OutboxOptions{OnFail: func(err error) {
-			if !errors.Is(err, broken) {
-				t.Errorf("OnFail: got %v, want %v", err, broken)
-			}
-			fails.Add(1)
-		}})
+		b := blocked(t, f, OutboxOptions{})
 		b.Deliver(msg("second", batchBytes))
 		b.Send("<r id='nonza'/>")
 		b.Deliver(msg("third", 10))
@@ -236,8 +238,8 @@ func TestOutboxFailedWrite(t *testing.T) {
 		if got, want := idsOf(b.Undelivered()), "third fourth fifth"; got != want {
 			t.Errorf("undelivered: got %s, want %s", got, want)
 		}
-		if fails.Load() != 1 || f.closed != 1 || !errors.Is(b.Err(), broken) {
-			t.Errorf("OnFail %d times, closed %d times, error %v; want once, once, %v", fails.Load(), f.closed, b.Err(), broken)
+		if f.closed != 1 || !errors.Is(b.Err(), broken) {
+			t.Errorf("closed %d times, error %v; want once, %v", f.closed, b.Err(), broken)
 		}
 		if err := b.Deliver(msg("late", 10)); !errors.Is(err, stanza.ErrClosed) {
 			t.Errorf("Deliver: got %v, want %v", err, stanza.ErrClosed)
@@ -294,7 +296,7 @@ func TestOutboxKick(t *testing.T) {
 				b.Deliver(msg("third", 10))
 				want = "first second third"
 			} else {
-				b = NewOutbox(f, OutboxOptions{})
+				b = attached(f, OutboxOptions{})
 			}
 			b.Kick(conflict)
 			b.Kick(shutdown)
@@ -324,7 +326,7 @@ func TestOutboxKick(t *testing.T) {
 // keeps no stanza alive.
 func TestOutboxIdle(t *testing.T) {
 	f := &fake{}
-	b := NewOutbox(f, OutboxOptions{SendTimeout: time.Hour})
+	b := attached(f, OutboxOptions{SendTimeout: time.Hour})
 	for range 3 {
 		b.Deliver(msg("x", 10))
 		b.writing.Wait()
@@ -346,7 +348,7 @@ func TestOutboxIdle(t *testing.T) {
 // Buffers that have grown out of all proportion do not stay in the pool.
 func TestOutboxPoolBound(t *testing.T) {
 	w := &workspace{taken: make([]outgoing, 0, keepEntries+1), buf: make([]byte, 0, keepBytes+1)}
-	b := NewOutbox(&fake{}, OutboxOptions{})
+	b := attached(&fake{}, OutboxOptions{})
 	b.work, b.queue = w, make([]outgoing, 0, keepEntries+1)
 	b.release(w)
 	if w.taken != nil || w.spare != nil || w.buf != nil {
@@ -357,7 +359,7 @@ func TestOutboxPoolBound(t *testing.T) {
 func TestOutboxStandalone(t *testing.T) {
 	for ns, want := range map[string]string{"": "jabber:client", "jabber:server": "jabber:server"} {
 		f := &fake{standalone: true}
-		b := NewOutbox(f, OutboxOptions{Namespace: ns})
+		b := attached(f, OutboxOptions{Namespace: ns})
 		b.Deliver(msg("x", 1))
 		b.Close(nil)
 		if !strings.HasPrefix(f.text(), "<message xmlns='"+want+"'") {
@@ -385,7 +387,7 @@ func TestOutboxOnDeadPeer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, c := net.Pipe()
 				defer c.Close()
-				b := NewOutbox(NewTCP(a, TCPOptions{}), OutboxOptions{SendTimeout: tt.timeout})
+				b := attached(NewTCP(a, TCPOptions{}), OutboxOptions{SendTimeout: tt.timeout})
 				b.Deliver(msg("first", 10))
 				synctest.Wait()
 				b.Deliver(msg("second", 10))
@@ -411,7 +413,7 @@ func TestOutboxSlowPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := net.Pipe()
 		tr := NewTCP(a, TCPOptions{})
-		b := NewOutbox(tr, OutboxOptions{SendTimeout: 2 * time.Second})
+		b := attached(tr, OutboxOptions{SendTimeout: 2 * time.Second})
 		for i := range 5 {
 			b.Deliver(msg(fmt.Sprint(i), batchBytes))
 		}
@@ -436,7 +438,7 @@ func TestOutboxSlowPeer(t *testing.T) {
 
 // Delivering to a session that keeps up allocates next to nothing.
 func TestOutboxAllocs(t *testing.T) {
-	b := NewOutbox(sink{}, OutboxOptions{Stanzas: 100, Bytes: 1 << 20, SendTimeout: time.Second})
+	b := attached(sink{}, OutboxOptions{Stanzas: 100, Bytes: 1 << 20, SendTimeout: time.Second})
 	s := msg("x", 200)
 	got := testing.AllocsPerRun(1000, func() {
 		b.Deliver(s)
@@ -458,7 +460,7 @@ func (sink) Close(*stanza.StreamError) error  { return nil }
 
 // One stanza at a time, each with a flusher of its own.
 func BenchmarkOutboxSingle(b *testing.B) {
-	o := NewOutbox(sink{}, OutboxOptions{SendTimeout: time.Second})
+	o := attached(sink{}, OutboxOptions{SendTimeout: time.Second})
 	s := msg("x", 200)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -470,7 +472,7 @@ func BenchmarkOutboxSingle(b *testing.B) {
 
 // As fast as the queue takes them.
 func BenchmarkOutboxStream(b *testing.B) {
-	o := NewOutbox(sink{}, OutboxOptions{Stanzas: 10000, SendTimeout: time.Second})
+	o := attached(sink{}, OutboxOptions{Stanzas: 10000, SendTimeout: time.Second})
 	s := msg("x", 200)
 	b.ReportAllocs()
 	for b.Loop() {

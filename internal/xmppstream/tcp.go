@@ -36,6 +36,8 @@ type TCP struct {
 
 	reading turn // of Open, Read, StartTLS, and Close at its end
 	scan    *xmlstream.Scanner
+	waiter  netserve.ReadWaiter // of the connection; nil: nobody can wait without a buffer
+	ready   bool                // the next read of the connection will not wait
 	jids    stanza.JIDCache
 	ended   bool // the peer closed its stream
 
@@ -85,9 +87,15 @@ func NewTCP(c net.Conn, o TCPOptions) *TCP {
 	t.conn = t.shaped
 	_, t.overTLS = netserve.As[handshaker](c)
 	t.peer.Secure = t.peer.Secure || t.overTLS
+	if !t.overTLS { // TLS may have bytes that its connection has no more
+		t.waiter, _ = netserve.NewReadWaiter(c)
+	}
 	t.scan = xmlstream.NewScanner((*source)(t), t.limits)
 	return t
 }
+
+// Ready implements xmlstream.ReadyReader.
+func (s *source) Ready() bool { return s.ready }
 
 // source reads from the connection of the moment. It belongs to the reader.
 type source TCP
@@ -102,6 +110,7 @@ func (s *source) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, net.ErrClosed
 	}
+	s.ready = false
 	n, err := conn.Read(p)
 	s.mu.Lock()
 	if s.closing {
@@ -137,6 +146,9 @@ func (t *TCP) Open() (stanza.Header, error) {
 	if err := t.handshake(context.Background(), conn); err != nil {
 		return stanza.Header{}, err
 	}
+	if err := t.wait(); err != nil {
+		return stanza.Header{}, err
+	}
 	start, err := t.scan.Header()
 	if err != nil {
 		return stanza.Header{}, t.readError(err)
@@ -148,6 +160,34 @@ func (t *TCP) Open() (stanza.Header, error) {
 // wrong in itself (see stanza.FromElement): it is refused, the stream goes on.
 func (t *TCP) Read() (stanza.Incoming, error) {
 	t.reading.take()
+	if err := t.wait(); err != nil {
+		t.reading.give()
+		return stanza.Incoming{}, err
+	}
+	return t.read()
+}
+
+// wait waits for the peer while nothing of it is here. Most connections are here
+// most of the time, so there is no buffer, and little of a stack, below.
+func (t *TCP) wait() error {
+	if t.waiter == nil || !t.scan.Rest() {
+		return nil
+	}
+	if err := t.shaped.WaitCredit(); err != nil {
+		return err
+	}
+	err := t.waiter.WaitRead()
+	if err == nil {
+		t.ready = true
+	} else if errors.Is(err, errors.ErrUnsupported) {
+		t.waiter, err = nil, nil
+	}
+	return err
+}
+
+// read is Read once there is something to read, where one can tell. It gives back
+// the turn to read.
+func (t *TCP) read() (stanza.Incoming, error) {
 	defer t.reading.give()
 	if _, err := t.begin(false); err != nil {
 		return stanza.Incoming{}, err
@@ -300,6 +340,7 @@ func (t *TCP) StartTLS(ctx context.Context, server *netserve.TLS, domain string)
 		return errors.New("stream uses TLS already")
 	}
 	conn := server.Server(t.shaped, domain)
+	t.waiter = nil
 	t.conn, t.overTLS = conn, true // at once: from here on nobody may write in the clear
 	t.mu.Unlock()
 	if err := t.handshake(ctx, conn); err != nil {

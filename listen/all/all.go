@@ -1,28 +1,68 @@
 // Package all knows every module of the library. A program that wants only some
-// of them builds a listen.Registry of its own, as the function here does.
+// of them builds a listen.Registry of its own, as the functions here do.
 package all
 
 import (
 	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/c2s"
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/stanzaid"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/vcard"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// Registry returns a registry of all modules, with h behind them. It serves one
-// listen.Server. log may be nil.
-func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+// Modules are the modules with one host behind them. They serve one
+// listen.Server.
+type Modules struct {
+	C2S *c2s.Server
+
+	host *host.Host
+	log  *slog.Logger
+}
+
+// Options of New.
+type Options struct {
+	// Secret is that of c2s.Host. nil: made anew.
+	Secret []byte
+	Log    *slog.Logger // nil discards
+}
+
+// New returns the modules for a host.
+func New(h *host.Host, o Options) *Modules {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
+	services := C2S(h, o.Log.With(netserve.KeyPkg, "c2s"))
+	services.Secret = o.Secret
+	return &Modules{C2S: c2s.New(services), host: h, log: o.Log.With(netserve.KeyPkg, "host")}
+}
+
+// Registry is New for those who need nothing else of the modules. log may be
+// nil.
+func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
+	return New(h, Options{Log: log}).Registry()
+}
+
+// Registry returns a registry of all modules and of the sections that configure
+// the host.
+func (m *Modules) Registry() *listen.Registry {
+	h := m.host
 	return listen.NewRegistry(
-		listen.StreamKind("ejabberd_c2s", c2s.New(C2S(h, log)), c2s.Defaults),
+		listen.StreamKind("ejabberd_c2s", m.C2S, c2s.Defaults),
 		listen.TopSection(host.Defaults, func(o host.Options) {
 			if err := h.Configure(o); err != nil {
-				log.Error("the old options of the host stay", "err", err)
+				m.log.Error("the old options of the host stay", netserve.KeyErr, err)
 			}
 		}),
 		listen.ModuleSection("mod_register", register.Defaults, func(c listen.ModuleConfig[register.Options]) {
@@ -35,8 +75,41 @@ func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 			}
 			h.Register.Configure(o)
 		}),
-		listen.Always{"mod_disco", "mod_ping", "mod_version"},
+		feature("mod_roster", roster.Defaults, h.Roster.Configure),
+		feature("mod_offline", offline.Defaults, h.Offline.Configure),
+		feature("mod_last", last.Defaults, h.Last.Configure),
+		feature("mod_private", private.Defaults, h.Private.Configure),
+		feature("mod_vcard", vcard.Defaults, h.VCard.Configure),
+		feature("mod_blocking", blocking.Defaults, h.Blocking.Configure),
+		feature("mod_carboncopy", carbons.Defaults, h.Carbons.Configure),
+		feature("mod_stanza_id", stanzaid.Defaults, h.StanzaID.Configure),
+		feature("mod_stream_mgmt", c2s.StreamManagementDefaults, m.C2S.SetStreamManagement),
+		listen.ModuleSection("mod_disco", disco.Defaults, func(c listen.ModuleConfig[disco.Options]) {
+			c.Listed = true // it is always on
+			h.Disco.Configure(switched(c))
+		}),
+		listen.Always{"mod_ping", "mod_time", "mod_version"},
 	)
+}
+
+// feature registers a feature that is on where modules: lists it.
+func feature[O any](name string, defaults func() O, configure func(stanza.PerHost[*O])) listen.Section {
+	return listen.ModuleSection(name, defaults, func(c listen.ModuleConfig[O]) { configure(switched(c)) })
+}
+
+// switched returns the options of an entry of modules:, nil where it is off.
+func switched[O any](c listen.ModuleConfig[O]) stanza.PerHost[*O] {
+	p := stanza.PerHost[*O]{Hosts: make(map[string]*O)}
+	if c.Listed {
+		p.Value = &c.Value
+	}
+	for host, o := range c.Hosts {
+		p.Hosts[host] = &o
+	}
+	for _, host := range c.Off {
+		p.Hosts[host] = nil
+	}
+	return p
 }
 
 // C2S returns what c2s needs of a host, taken from h. log may be nil.
@@ -50,7 +123,7 @@ func C2S(h *host.Host, log *slog.Logger) c2s.Host {
 		Anonymous:   h.Accounts,
 		IQ:          h.IQ,
 		PreAuthIQ:   h.Register,
-		Features:    h.Register,
+		Features:    h,
 		Session:     h.Local,
 		Log:         log,
 	}

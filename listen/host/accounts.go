@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/sasl"
@@ -24,11 +26,29 @@ type Kicker interface {
 // Accounts are the users of the served domains. It checks credentials for the
 // listeners and changes them for everybody else.
 type Accounts struct {
+	// Forget deletes what others keep of an account, each a part; the first error
+	// ends it. It must be set before use and stay as it is.
+	Forget []func(ctx context.Context, user stanza.JID) error
+
 	store    AccountStore
 	sessions Kicker
 	work     *gate
 	madeUp   []byte // salt for users that do not exist
 	settings atomic.Pointer[accountSettings]
+
+	names names
+}
+
+// names lets one call at a time make or remove accounts of a name.
+type names struct {
+	seed  maphash.Seed
+	locks [64]sync.Mutex
+}
+
+func (n *names) lock(bare stanza.JID) (unlock func()) {
+	l := &n.locks[maphash.String(n.seed, bare.String())%uint64(len(n.locks))]
+	l.Lock()
+	return l.Unlock
 }
 
 type accountSettings struct {
@@ -41,6 +61,7 @@ type accountSettings struct {
 func NewAccounts(o Options, store AccountStore, sessions Kicker) (*Accounts, error) {
 	n := runtime.GOMAXPROCS(0)
 	a := &Accounts{store: store, sessions: sessions, work: newGate(n, MaxWaiting), madeUp: sasl.NewSalt()}
+	a.names.seed = maphash.MakeSeed()
 	return a, a.Configure(o)
 }
 
@@ -75,7 +96,8 @@ func (a *Accounts) Exists(ctx context.Context, user stanza.JID) (bool, error) {
 	return err == nil, err
 }
 
-// Create makes an account. Errors: ErrExists, and a *stanza.Error of the
+// Create makes an account. What is left of an earlier one of that name is
+// deleted first (Forget). Errors: ErrExists, and a *stanza.Error of the
 // condition NotAcceptable for a password that cannot be (empty, more than 1,024
 // bytes, characters that SASLprep prohibits), NotAllowed for a domain without
 // accounts, ResourceConstraint when too many such calls wait.
@@ -85,17 +107,40 @@ func (a *Accounts) Create(ctx context.Context, user stanza.JID, password string)
 		return &stanza.Error{Condition: stanza.NotAllowed, Text: "this domain has no accounts"}
 	}
 	// A name that is taken must not cost the work.
-	if exists, err := a.Exists(ctx, user); err != nil || exists {
-		if exists {
-			err = ErrExists
-		}
+	if err := a.isFree(ctx, user); err != nil {
 		return err
 	}
 	acc := Account{JID: user.Bare()}
 	if err := a.setVerifiers(ctx, &acc, password); err != nil {
 		return err
 	}
+	defer a.names.lock(acc.JID)()
+	if err := a.isFree(ctx, user); err != nil { // or this would forget what somebody else has made
+		return err
+	}
+	if err := a.forget(ctx, acc.JID); err != nil {
+		return err
+	}
 	return a.store.Create(ctx, acc)
+}
+
+// isFree returns ErrExists if there is an account.
+func (a *Accounts) isFree(ctx context.Context, user stanza.JID) error {
+	exists, err := a.Exists(ctx, user)
+	if exists {
+		return ErrExists
+	}
+	return err
+}
+
+// forget deletes what others keep of an account.
+func (a *Accounts) forget(ctx context.Context, user stanza.JID) error {
+	for _, f := range a.Forget {
+		if err := f(ctx, user); err != nil {
+			return fmt.Errorf("deleting what is kept of %q: %w", user, err)
+		}
+	}
+	return nil
 }
 
 // SetPassword replaces everything that checks the password of an account and
@@ -131,13 +176,22 @@ func (a *Accounts) SetDisabled(ctx context.Context, user stanza.JID, disabled bo
 }
 
 // Remove deletes an account and ends its sessions except keep, which the caller
-// ends when it has told it. Error: stanza.ErrNoAccount.
+// ends when it has told it. The account is disabled first, and its name is free
+// when everything that is kept of it has been deleted (Forget): whatever breaks
+// off in between, a new account of that name inherits nothing. After an error
+// the account is disabled and Remove can be called again. Error:
+// stanza.ErrNoAccount.
 func (a *Accounts) Remove(ctx context.Context, user, keep stanza.JID) error {
-	if err := a.store.Delete(ctx, user.Bare()); err != nil {
+	user = user.Bare()
+	defer a.names.lock(user)()
+	if err := a.change(ctx, user, func(acc *Account) { acc.Disabled = true }); err != nil {
 		return err
 	}
 	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was removed"})
-	return nil
+	if err := a.forget(ctx, user); err != nil {
+		return err
+	}
+	return a.store.Delete(ctx, user)
 }
 
 // List returns the accounts of a domain in pages, as AccountStore.List does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -14,7 +15,8 @@ import (
 // account has more sessions than max_user_sessions allows, its oldest one ends
 // with a conflict stream error. Errors are a *stanza.Error: NotAllowed for a
 // domain that is not served, NotAuthorized for a login that began before the
-// account's sessions were ended by Kick, Conflict, ResourceConstraint.
+// account's sessions were ended by Kick, Conflict, ResourceConstraint,
+// InternalServerError when Blocking fails.
 //
 // Sinks are compared with ==, so their type must allow it, as pointers do.
 // See RFC 6120, section 7.
@@ -23,26 +25,33 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		return stanza.JID{}, err
 	}
 	s := &session{jid: b.JID, sink: b.Sink}
+	var first blocks
 	random := b.JID.IsBare()
-	for {
-		if random {
+	for pick := random; ; {
+		if pick {
 			var err error
 			if s.jid, err = b.JID.WithResource(rand.Text()); err != nil {
 				return stanza.JID{}, err
 			}
+			pick = false
 		}
 		replace := b.Conflict != stanza.CloseNew && b.Conflict != stanza.SetResource
-		gone, err := l.sessions.add(s, replace, l.limit(s.jid, b.Peer))
+		left, err := l.sessions.add(s, replace, l.limit(s.jid, b.Peer), first)
 		switch {
+		case errors.Is(err, errStale):
+			if first, err = l.readBlocks(ctx, b.JID.Bare()); err != nil {
+				return stanza.JID{}, l.replyError(&stanza.Stanza{From: b.JID}, fmt.Errorf("reading whom the account blocks: %w", err))
+			}
+			continue
 		case errors.Is(err, errTaken) && (random || b.Conflict == stanza.SetResource):
-			random = true
+			random, pick = true, true
 			continue
 		case errors.Is(err, errTaken):
 			return stanza.JID{}, &stanza.Error{Condition: stanza.Conflict, Text: "another session has this resource"}
 		case err != nil:
 			return stanza.JID{}, &stanza.Error{Condition: stanza.ResourceConstraint, Text: "no session is allowed for this account"}
 		}
-		for _, old := range gone {
+		for _, old := range left {
 			l.replaced(ctx, old, s)
 		}
 		break

@@ -132,6 +132,35 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
+// A message to two resources of one priority, and one that makes carbon copies.
+func BenchmarkRouteToSeveral(b *testing.B) {
+	for _, carbons := range []bool{false, true} {
+		b.Run(fmt.Sprintf("carbons=%t", carbons), func(b *testing.B) {
+			l, s, c := twoSessions(b, "juliet@a.test")
+			l.Carbons = everywhere{}
+			full, err := l.Bind(b.Context(), stanza.Binding{JID: jid(b, "juliet@a.test/chamber"), Sink: c})
+			if err != nil {
+				b.Fatal(err)
+			}
+			p := &stanza.Stanza{Kind: stanza.Presence, From: full}
+			if carbons {
+				l.Mark(full, stanza.WantsCarbons, true)
+				p.Inner = "<priority>-1</priority>"
+			}
+			if err := l.Route(b.Context(), p); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				m := *s
+				if err := l.Route(b.Context(), &m); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkBindRelease(b *testing.B) {
 	l, _, _ := twoSessions(b, "juliet@a.test")
 	var n atomic.Int64

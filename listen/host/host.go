@@ -2,27 +2,35 @@ package host
 
 import (
 	"log/slog"
-	"runtime/debug"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
-	"github.com/tidewaiter/tidewaiter/listen/host/features/entitytime"
-	"github.com/tidewaiter/tidewaiter/listen/host/features/ping"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/stanzaid"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/vcard"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/version"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // Config says what a Host is made of. The zero Config is a host for localhost
-// that keeps everything in memory.
+// that keeps everything in memory and has no features but the basic ones.
 type Config struct {
 	// Options of the host. Without any Hosts: Defaults().
 	Options Options
 
-	// Accounts keeps the accounts. nil: in memory.
-	Accounts AccountStore
+	// Stores say where things are kept. Default: in memory.
+	Stores Stores
 
 	// Register are the options of in-band registration. Default: off.
 	Register stanza.PerHost[register.Options]
+
+	// Features are switched on. Default: none.
+	Features Features
 
 	// Version is what the server tells about itself. Default: Tidewaiter, the
 	// version from the build information, no operating system.
@@ -31,12 +39,57 @@ type Config struct {
 	Log *slog.Logger // nil discards
 }
 
+// Features are what a host may have. One whose options are nil for a domain is
+// off there: nothing is offered, listed or done. Each service has a method
+// Configure, which switches while everything runs.
+type Features struct {
+	Roster   stanza.PerHost[*roster.Options]   // contacts and subscriptions (RFC 6121)
+	Offline  stanza.PerHost[*offline.Options]  // messages for who is not there (XEP-0160)
+	Last     stanza.PerHost[*last.Options]     // last activity (XEP-0012)
+	Private  stanza.PerHost[*private.Options]  // storage for clients (XEP-0049)
+	VCard    stanza.PerHost[*vcard.Options]    // vcard-temp (XEP-0054)
+	Blocking stanza.PerHost[*blocking.Options] // block lists (XEP-0191)
+	Carbons  stanza.PerHost[*carbons.Options]  // message carbons (XEP-0280)
+	StanzaID stanza.PerHost[*stanzaid.Options] // stanza ids (XEP-0359)
+}
+
+// Messenger returns what people who chat expect of a server, with the defaults
+// of each feature: all of Features but stanza ids.
+func Messenger() Features {
+	return Features{
+		Roster:   on(roster.Defaults),
+		Offline:  on(offline.Defaults),
+		Last:     on(last.Defaults),
+		Private:  on(private.Defaults),
+		VCard:    on(vcard.Defaults),
+		Blocking: on(blocking.Defaults),
+		Carbons:  on(carbons.Defaults),
+	}
+}
+
+func on[O any](defaults func() O) stanza.PerHost[*O] {
+	o := defaults()
+	return stanza.PerHost[*O]{Value: &o}
+}
+
 // Host is the usual set of services, wired.
 type Host struct {
 	Local    *Local            // c2s.Host: Domains, Router, Session
 	Accounts *Accounts         // c2s.Host: SCRAM, Password, Certificate, Anonymous
 	IQ       *Dispatcher       // c2s.Host: IQ
-	Register *register.Service // c2s.Host: PreAuthIQ, Features
+	Register *register.Service // c2s.Host: PreAuthIQ
+
+	Disco    *disco.Service
+	Roster   *roster.Service
+	Offline  *offline.Service
+	Last     *last.Service
+	Private  *private.Service
+	VCard    *vcard.Service
+	Blocking *blocking.Service
+	Carbons  *carbons.Service
+	StanzaID *stanzaid.Service
+
+	version version.Info
 }
 
 // New returns the usual services. It starts no goroutine and opens nothing. The
@@ -48,57 +101,72 @@ func New(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if c.Accounts == nil {
-		c.Accounts = new(MemoryAccounts)
-	}
 	if c.Version.Name == "" {
 		c.Version = version.Info{Name: "Tidewaiter", Version: buildVersion()}
 	}
+	c.Stores = c.Stores.withDefaults()
 	local, err := NewLocal(c.Options, c.Log)
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := NewAccounts(c.Options, c.Accounts, local)
+	accounts, err := NewAccounts(c.Options, c.Stores.Accounts, local)
 	if err != nil {
 		return nil, err
 	}
-	reg := register.New(register.Config{
+	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, version: c.Version}
+	h.Register = register.New(register.Config{
 		Accounts: accounts, Router: local, Options: c.Register, Timeout: c.Options.RegistrationTimeout, Log: c.Log,
 	})
-	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, Register: reg}
-	local.Users = accounts
-	local.IQ = h.IQ
-	return h, h.registerFeatures(c)
-}
-
-// registerFeatures tells the dispatcher who answers what.
-func (h *Host) registerFeatures(c Config) error {
-	info := disco.Info{Features: h.features, Identity: func(to stanza.JID) disco.Identity {
-		if to.Local() == "" {
-			return disco.Identity{Category: "server", Type: "im", Name: c.Version.Name}
-		}
-		return disco.Identity{Category: "account", Type: "registered"}
-	}}
-	items := disco.Items{List: h.items}
-	for _, r := range []Handling{
-		{Name: stanza.Name{Space: disco.NSInfo, Local: "query"}, To: ToServer | ToOwn, Handler: info, Features: []string{disco.NSInfo}},
-		{Name: stanza.Name{Space: disco.NSItems, Local: "query"}, To: ToServer | ToOwn, Handler: items, Features: []string{disco.NSItems}},
-		{Name: stanza.Name{Space: ping.NS, Local: "ping"}, To: ToServer | ToOwn, Handler: ping.Handler{}, Features: []string{ping.NS}},
-		{Name: stanza.Name{Space: version.NS, Local: "query"}, To: ToServer, Handler: c.Version, Features: []string{version.NS}},
-		{Name: stanza.Name{Space: entitytime.NS, Local: "time"}, To: ToServer, Handler: entitytime.Handler{}, Features: []string{entitytime.NS}},
-		{Name: stanza.Name{Space: register.NS, Local: "query"}, To: ToServer, Handler: h.Register, Features: []string{register.NS}, Offered: h.Register.Offered},
-		{Name: stanza.Name{Space: register.NS, Local: "query"}, To: ToOwn, Handler: h.Register, Offered: h.Register.Offered},
-	} {
+	h.makeServices(c)
+	h.connect()
+	h.configure(c.Features)
+	for _, r := range h.handlings() {
 		if err := h.IQ.Register(r); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return h, nil
+}
+
+// makeServices makes the services of the features, all of them switched off.
+func (h *Host) makeServices(c Config) {
+	h.Roster = roster.New(roster.Config{Store: c.Stores.Roster, Router: h.Local, Log: c.Log})
+	h.Offline = offline.New(offline.Config{Store: c.Stores.Offline, Log: c.Log})
+	h.Last = last.New(last.Config{Store: c.Stores.Last, Sessions: h.Local, Contacts: h.Roster, Accounts: h.Accounts, Log: c.Log})
+	h.Private = private.New(private.Config{Store: c.Stores.Private, Log: c.Log})
+	h.VCard = vcard.New(vcard.Config{Store: c.Stores.VCard, Log: c.Log})
+	h.Blocking = blocking.New(blocking.Config{Store: c.Stores.Blocking, Sessions: h.Local, Log: c.Log})
+	h.Carbons = carbons.New(carbons.Config{Sessions: h.Local, Log: c.Log})
+	h.StanzaID = stanzaid.New(stanzaid.Config{Log: c.Log})
+	h.Disco = disco.New(disco.Config{Features: h.features, Items: h.items, Anonymous: h.anonymous, Contacts: h.Roster, Log: c.Log})
+}
+
+// connect tells the router and the accounts of the services.
+func (h *Host) connect() {
+	l := h.Local
+	l.Users, l.IQ = h.Accounts, h.IQ
+	l.Contacts, l.Offline, l.Blocking, l.Carbons = h.Roster, h.Offline, h.Blocking, h.Carbons
+	l.Stamp, l.Left, l.Permit = h.StanzaID.Stamp, h.Last.Left, h.permit
+	h.Accounts.Forget = append(h.Accounts.Forget,
+		h.Roster.Remove, h.Offline.Remove, h.Last.Remove, h.Private.Remove, h.VCard.Remove, h.Blocking.Remove)
+}
+
+// configure switches the features.
+func (h *Host) configure(f Features) {
+	h.Disco.Configure(on(disco.Defaults))
+	h.Roster.Configure(f.Roster)
+	h.Offline.Configure(f.Offline)
+	h.Last.Configure(f.Last)
+	h.Private.Configure(f.Private)
+	h.VCard.Configure(f.VCard)
+	h.Blocking.Configure(f.Blocking)
+	h.Carbons.Configure(f.Carbons)
+	h.StanzaID.Configure(f.StanzaID)
 }
 
 // Configure takes new options while everything runs; it does not wait for
-// anything. After an error the old options apply. Registration has options of
-// its own: Register.Configure.
+// anything. After an error the old options apply. The features and in-band
+// registration have options of their own.
 func (h *Host) Configure(o Options) error {
 	if err := h.Local.Configure(o); err != nil {
 		return err
@@ -110,33 +178,8 @@ func (h *Host) Configure(o Options) error {
 	return nil
 }
 
-// features lists what a domain or an account can do.
-func (h *Host) features(to stanza.JID) []string {
-	if to.Local() == "" {
-		return h.IQ.Features(ToServer, to.Domain())
-	}
-	return h.IQ.Features(ToOwn, to.Domain())
-}
-
-// items lists the registered domains, which are the services of this server.
-func (h *Host) items(to stanza.JID) []string {
-	if to.Local() == "" {
-		return h.Local.Domains()
-	}
-	return nil
-}
-
-// buildVersion returns the version of this module in the running program.
-func buildVersion() string {
-	const module = "github.com/tidewaiter/tidewaiter"
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path == module && m.Version != "" {
-			return m.Version
-		}
-	}
-	return "unknown"
+// StreamFeatures says what streams of a domain offer besides logging in: it is
+// c2s.Host's Features.
+func (h *Host) StreamFeatures(domain string, authenticated bool) string {
+	return h.Register.StreamFeatures(domain, authenticated) + h.Roster.StreamFeatures(domain, authenticated)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -29,7 +30,7 @@ const (
 type Handling struct {
 	Name    stanza.Name // of the payload
 	To      Targets
-	Handler IQHandler
+	Handler IQHandler // nil: there are no requests, only Features
 	// Features are what service discovery lists for the targets.
 	Features []string
 	// Offered reports whether a domain has this at all; nil: every domain.
@@ -42,6 +43,9 @@ type Dispatcher struct {
 	// Log hears of handlers that fail; nil discards. It must not change once
 	// requests come in.
 	Log *slog.Logger
+
+	once    sync.Once
+	trouble *netserve.Sampler // before Log; made by once
 
 	mu    sync.Mutex // serialises Register
 	table atomic.Pointer[map[stanza.Name][]Handling]
@@ -57,7 +61,7 @@ func (d *Dispatcher) Register(h Handling) error {
 		t = make(map[stanza.Name][]Handling)
 	}
 	for _, o := range t[h.Name] {
-		if o.To&h.To != 0 {
+		if o.To&h.To != 0 && h.Handler != nil {
 			return fmt.Errorf("a handler of {%s}%s is registered already", h.Name.Space, h.Name.Local)
 		}
 	}
@@ -136,9 +140,9 @@ func (d *Dispatcher) knows(space string, t Targets, domain string) bool {
 func (d *Dispatcher) call(ctx context.Context, h IQHandler, iq *stanza.Stanza, p stanza.Peer) (answer *stanza.Stanza, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			if d.Log != nil {
-				d.Log.Error("request handler panicked", "name", iq.Child.Local, "ns", iq.Child.Space, "err", r, "stack", string(debug.Stack()))
-			}
+			d.once.Do(func() { d.trouble = netserve.NewSampler(d.Log) })
+			d.trouble.Log(ctx, slog.LevelError, "request handler panicked",
+				"name", iq.Child.Local, "ns", iq.Child.Space, "err", r, "stack", string(debug.Stack()))
 			answer, err = nil, &stanza.Error{Condition: stanza.InternalServerError}
 		}
 	}()

@@ -10,40 +10,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
-
-// Router takes stanzas. A *Local is one, and what serves other domains another.
-type Router interface {
-	// Route delivers a stanza and answers for what it cannot deliver: it sends
-	// the error stanza to the sender itself. Its error is for the log.
-	Route(ctx context.Context, s *stanza.Stanza) error
-}
-
-// Users knows which accounts exist.
-type Users interface {
-	Exists(ctx context.Context, user stanza.JID) (bool, error)
-}
-
-// IQHandler answers requests (IQ of type get or set).
-type IQHandler interface {
-	// HandleIQ answers a request. A nil answer with a nil error means that the
-	// answer follows through the Router. A *stanza.Error becomes the error
-	// reply, any other error becomes internal-server-error.
-	HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error)
-}
-
-// Offline keeps messages for accounts that cannot take them now.
-type Offline interface {
-	// Keep takes a message of type normal or chat for an account none of whose
-	// resources is available with a priority of at least 0. Its error becomes
-	// the sender's: a *stanza.Error as it is, any other as internal-server-error.
-	Keep(ctx context.Context, s *stanza.Stanza) error
-
-	// Available comes when a resource has announced a priority of at least 0,
-	// and did not have one before: it gets what was kept, through the Router.
-	Available(ctx context.Context, full stanza.JID)
-}
 
 // Local is a router for the users and domains of this process. It delivers by
 // the rules of RFC 6121, section 8, and never waits for a recipient: sinks
@@ -51,21 +20,41 @@ type Offline interface {
 //
 // What the RFC leaves open is decided so. A message to a bare JID goes to all
 // resources that share the highest priority of at least 0. What cannot be
-// delivered is answered with an error rather than dropped. There is no roster:
-// requests of subscription pass between the users as they are and nothing is
-// stored, and presence probes are answered for one's own account alone. An IQ
-// request to a full JID is delivered whether or not the two share presence, as
-// other servers do.
+// delivered is answered with an error rather than dropped. An IQ request to a
+// full JID is delivered whether or not the two share presence, as other servers
+// do. At a domain without rosters requests of subscription pass between the
+// users as they are and nothing is stored, and presence probes are answered for
+// one's own account alone.
+//
+// A Receipt in the context of a call hears of everything that a message waits
+// for: the store and the sinks that took it.
 //
 // The fields must be set before the first session is bound and stay as they
 // are.
 type Local struct {
-	Users   Users     // nil: every localpart of a served domain has an account
-	IQ      IQHandler // nil: requests to the server and to accounts are refused
-	Next    Router    // takes what is for other domains; nil: remote-server-not-found
-	Offline Offline   // nil: messages that nobody takes are returned
+	Users    Users     // nil: every localpart of a served domain has an account
+	IQ       IQHandler // nil: requests to the server and to accounts are refused
+	Next     Router    // takes what is for other domains; nil: remote-server-not-found
+	Offline  Offline   // nil: messages that nobody takes are returned
+	Contacts Contacts  // nil: nobody has a roster
+	Blocking Blocking  // nil: nobody blocks anybody
+	Carbons  Carbons   // nil: nobody gets copies
+
+	// Stamp completes a message to a local user, such as by a stanza id
+	// (XEP-0359); it returns a copy, or what it was given. nil: none.
+	Stamp func(*stanza.Stanza) *stanza.Stanza
+
+	// Permit says why a request (IQ of type get or set) must not reach the
+	// resource of a user here that it is addressed to, nil if it may. It must not
+	// wait for long. nil: all may.
+	Permit func(ctx context.Context, iq *stanza.Stanza) error
+
+	// Left hears of the unavailable presence with which the last available
+	// resource of an account goes; it holds that up. nil: none.
+	Left func(ctx context.Context, gone *stanza.Stanza)
 
 	log      *slog.Logger
+	trouble  *netserve.Sampler // for what peers can cause
 	sessions *table
 	revoked  revoked
 
@@ -85,7 +74,7 @@ func NewLocal(o Options, log *slog.Logger) (*Local, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l := &Local{log: log, sessions: newTable()}
+	l := &Local{log: log, trouble: netserve.NewSampler(log), sessions: newTable()}
 	l.options.Store(&Options{})
 	l.domains.Store(&domains{})
 	return l, l.Configure(o)

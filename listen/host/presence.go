@@ -4,18 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// MaxDirected is the most addresses that one session may send directed presence
-// to; the server has to remember them until the session ends.
-const MaxDirected = 2000
+// rosters reports whether the accounts of a domain have rosters.
+func (l *Local) rosters(domain string) bool {
+	return l.Contacts != nil && l.Contacts.Offered(domain)
+}
+
+// audience returns what the presence of a local user concerns.
+func (l *Local) audience(ctx context.Context, user stanza.JID) (Audience, error) {
+	if !l.rosters(user.Domain()) {
+		return Audience{}, nil
+	}
+	return l.Contacts.Presence(ctx, user)
+}
 
 // announce takes presence without to: RFC 6121, sections 4.2.2, 4.4.2 and
-// 4.5.2. The account's own available resources get it, the sender included.
+// 4.5.2. The account's own available resources get it, the sender included, and
+// those who are subscribed to it.
 func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 	me := l.sessions.find(s.From)
 	if me == nil {
@@ -30,25 +41,30 @@ func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 		return l.answer(me, s, &stanza.Error{Condition: stanza.BadRequest, Text: "this type of presence needs a to address"})
 	}
 	now := &availability{presence: s.WithTo(s.From.Bare()), priority: priorityOf(s)}
+	// What is kept comes before what is sent from now on.
+	var t *turn
+	if now.takes() && !me.state.Load().takes() && l.Offline != nil && l.Offline.Offered(me.jid.Domain()) {
+		t = l.takeTurn(me)
+		defer l.endTurn(me, t)
+	}
 	old, ok := me.change(now)
 	if !ok {
 		return nil
 	}
 	l.broadcast(me)
-	if s.Type == stanza.TypeUnavailable {
-		return l.takeBack(ctx, me.forget(), s)
+	var err error
+	switch {
+	case s.Type == stanza.TypeUnavailable:
+		return l.leave(ctx, me, old, me.forget())
+	case old.available():
+		err = l.update(ctx, me, now)
+	default:
+		err = l.enter(ctx, me, now)
 	}
-	if !old.available() {
-		for _, other := range l.sessions.of(s.From.Bare()) {
-			if other != me && other.available() {
-				tellCurrent(me, other)
-			}
-		}
+	if t != nil {
+		err = errors.Join(err, l.catchUp(ctx, me, t))
 	}
-	if l.Offline != nil && now.priority >= 0 && (!old.available() || old.priority < 0) {
-		l.Offline.Available(ctx, me.jid)
-	}
-	return nil
+	return err
 }
 
 // change sets the availability of a session, unless it has ended.
@@ -61,13 +77,49 @@ func (s *session) change(a *availability) (old *availability, ok bool) {
 	return s.state.Swap(a), true
 }
 
-// forget empties the list of those who got directed presence and returns it.
-func (s *session) forget() map[stanza.JID]struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	told := s.directed
-	s.directed = nil
-	return told
+// enter does what initial presence asks for: RFC 6121, section 4.2.2, and
+// section 3.1.3 for the requests that wait for an answer.
+func (l *Local) enter(ctx context.Context, me *session, now *availability) error {
+	for _, other := range l.sessions.of(me.jid.Bare()) {
+		if other != me && other.available() {
+			tellCurrent(me, other)
+		}
+	}
+	a, err := l.audience(ctx, me.jid.Bare())
+	if err != nil {
+		return err
+	}
+	err = l.tell(ctx, me, now, a.Subscribers)
+	for _, r := range a.Requests {
+		if !l.blocksOf(me, r.From) {
+			_ = me.put(r)
+		}
+	}
+	return errors.Join(err, l.ask(ctx, me, a.Subscriptions))
+}
+
+// update does what later presence asks for: RFC 6121, section 4.4.2.
+func (l *Local) update(ctx context.Context, me *session, now *availability) error {
+	a, err := l.audience(ctx, me.jid.Bare())
+	if err != nil {
+		return err
+	}
+	return l.tell(ctx, me, now, a.Subscribers)
+}
+
+// leave does what the end of a session's availability asks for: RFC 6121,
+// sections 4.5.2 and 4.6.3. told has got directed presence.
+func (l *Local) leave(ctx context.Context, me *session, old *availability, told map[stanza.JID]struct{}) error {
+	now := me.state.Load()
+	if !old.available() {
+		return l.takeBack(ctx, now.presence, told, nil)
+	}
+	a, err := l.audience(ctx, me.jid.Bare())
+	err = errors.Join(err, l.tell(ctx, me, now, a.Subscribers), l.takeBack(ctx, now.presence, told, a.Subscribers))
+	if l.Left != nil && !anyAvailable(l.sessions.of(me.jid.Bare())) {
+		l.Left(ctx, now.presence)
+	}
+	return err
 }
 
 // broadcast sends the presence of a session to the account's available
@@ -81,13 +133,13 @@ func (l *Local) broadcast(me *session) {
 	}
 }
 
-// tellCurrent sends the presence of one session to another. The presence can
-// change meanwhile, and be sent by whoever changed it before this one is;
-// sending until it stands still leaves the recipient with the last one.
+// tellCurrent sends the presence of one session to another of its account. The
+// presence can change meanwhile, and be sent by whoever changed it before this
+// one is; sending until it stands still leaves the recipient with the last one.
 func tellCurrent(to, about *session) {
 	for {
 		told := about.state.Load()
-		_ = to.sink.Deliver(told.presence)
+		_ = to.put(told.presence)
 		if about.state.Load() == told {
 			return
 		}
@@ -107,71 +159,9 @@ func (l *Local) ended(ctx context.Context, s *session) {
 	if old.available() {
 		l.broadcast(s)
 	}
-	if err := l.takeBack(ctx, told, gone); err != nil {
-		l.log.Warn("unavailable presence was lost", "from", s.jid, "err", err)
+	if err := l.leave(ctx, s, old, told); err != nil {
+		l.trouble.Log(ctx, slog.LevelWarn, "unavailable presence was lost", "from", s.jid, "err", err)
 	}
-}
-
-// takeBack sends unavailable presence to all who got directed presence: RFC
-// 6121, section 4.6.3, rule 3.
-func (l *Local) takeBack(ctx context.Context, told map[stanza.JID]struct{}, gone *stanza.Stanza) error {
-	var errs []error
-	for to := range told {
-		errs = append(errs, l.Route(ctx, gone.WithTo(to)))
-	}
-	return errors.Join(errs...)
-}
-
-// direct does what the server of the sender has to do for presence with to. It
-// returns the stanza to route, nil for none.
-func (l *Local) direct(ctx context.Context, s *stanza.Stanza) (*stanza.Stanza, error) {
-	switch s.Type {
-	case stanza.TypeSubscribe, stanza.TypeSubscribed, stanza.TypeUnsubscribe, stanza.TypeUnsubscribed:
-		// RFC 6121, section 3.1.2: between bare JIDs.
-		if !s.From.IsFull() && !s.To.IsFull() {
-			return s, nil
-		}
-		c := *s
-		c.From, c.To = s.From.Bare(), s.To.Bare()
-		return &c, nil
-	case stanza.TypeProbe, stanza.TypeError:
-		return s, nil
-	}
-	me := l.sessions.find(s.From)
-	if me == nil {
-		return s, nil // from a component, another server, or a session that just ended
-	}
-	if s.Type == stanza.TypeUnavailable {
-		me.mu.Lock()
-		delete(me.directed, s.To)
-		me.mu.Unlock()
-		return s, nil
-	}
-	if !me.track(s.To) {
-		return nil, l.answer(me, s, &stanza.Error{
-			Condition: stanza.ResourceConstraint,
-			Text:      fmt.Sprintf("directed presence is limited to %d addresses", MaxDirected),
-		})
-	}
-	return s, nil
-}
-
-// track remembers the addressee of directed presence. It reports false when
-// there are too many, or the session has ended.
-func (s *session) track(to stanza.JID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	if _, known := s.directed[to]; !known && len(s.directed) >= MaxDirected {
-		return false
-	}
-	if s.directed == nil {
-		s.directed = make(map[stanza.JID]struct{})
-	}
-	s.directed[to] = struct{}{}
-	return true
 }
 
 // presence delivers to this server and its users: RFC 6121, section 8.5.
@@ -180,36 +170,30 @@ func (l *Local) presence(ctx context.Context, s *stanza.Stanza) error {
 	case s.To.Local() == "":
 		return nil // the server has no use for presence
 	case s.Type == stanza.TypeProbe:
-		l.probe(s)
-		return nil
-	case s.To.IsFull():
-		if to := l.sessions.find(s.To); to != nil {
-			_ = to.sink.Deliver(s)
+		return l.probe(ctx, s)
+	case isSubscription(s):
+		return l.inbound(ctx, s, true)
+	}
+	list := l.sessions.of(s.To.Bare())
+	if l.blocks(list, s.From) {
+		return nil // XEP-0191, section 3.2
+	}
+	if s.To.IsFull() {
+		if to := byResource(list, s.To); to != nil {
+			_ = to.put(s)
 		}
 		return nil
 	}
 	// Errors too: that is how a request of subscription comes back.
-	for _, to := range l.sessions.of(s.To) {
-		if to.available() {
-			_ = to.sink.Deliver(s)
-		}
-	}
+	toAvailable(list, s)
 	return nil
 }
 
-// probe answers a user's own session. Others get no answer: without a roster
-// nobody is entitled to one (RFC 6121, section 4.3.2).
-func (l *Local) probe(s *stanza.Stanza) {
-	if s.From.Bare() != s.To.Bare() {
-		return
-	}
-	me := l.sessions.find(s.From)
-	if me == nil {
-		return
-	}
-	for _, other := range l.sessions.of(s.To.Bare()) {
-		if other.available() && (s.To.IsBare() || s.To == other.jid) {
-			tellCurrent(me, other)
+// toAvailable delivers presence to the available ones of an account's sessions.
+func toAvailable(list []*session, s *stanza.Stanza) {
+	for _, to := range list {
+		if to.available() {
+			_ = to.put(s)
 		}
 	}
 }
@@ -220,7 +204,7 @@ func (l *Local) answer(to *session, s *stanza.Stanza, e *stanza.Error) error {
 	if r.From.IsZero() {
 		r.From = s.From.Bare()
 	}
-	return to.sink.Deliver(r)
+	return to.put(r)
 }
 
 // priorityOf returns the priority that presence announces; what is no number is
@@ -242,5 +226,5 @@ func priorityOf(s *stanza.Stanza) int {
 	if err != nil {
 		return 0
 	}
-	return min(max(n, -128), 127)
+	return min(max(n, minPriority), maxPriority)
 }

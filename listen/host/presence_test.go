@@ -254,28 +254,10 @@ func TestOfflineHears(t *testing.T) {
 		{"<presence type='unavailable'/>", "[]"},
 		{"<presence/>", "[romeo@a.test/x]"},
 	} {
-		o.available = nil
+		o.delivers = nil
 		w.send("romeo@a.test/x", tt.presence)
-		if got := fmt.Sprint(o.available); got != tt.want {
-			t.Errorf("after %s the offline store heard of %s, want %s", tt.presence, got, tt.want)
+		if got := fmt.Sprint(o.delivers); got != tt.want {
+			t.Errorf("after %s the offline store was asked for %s, want %s", tt.presence, got, tt.want)
 		}
 	}
-}
-
-// offline is a store of messages.
-type offline struct {
-	kept      []*stanza.Stanza
-	available []stanza.JID
-	err       error
-}
-
-func (o *offline) Keep(_ context.Context, s *stanza.Stanza) error {
-	if o.err == nil {
-		o.kept = append(o.kept, s)
-	}
-	return o.err
-}
-
-func (o *offline) Available(_ context.Context, full stanza.JID) {
-	o.available = append(o.available, full)
 }

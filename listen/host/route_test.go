@@ -23,7 +23,8 @@ func TestOffline(t *testing.T) {
 		{"idle@a.test/r", "chat", true, ""},
 		{"idle@a.test/r", "normal", false, refused},
 		{"idle@a.test", "headline", false, ""},
-		{"idle@a.test", "groupchat", false, refused},
+		{"idle@a.test", "groupchat", true, ""}, // the store decides: store_groupchat
+		{"one@a.test", "groupchat", false, refused},
 		{"idle@a.test", "error", false, ""},
 		{"negative@a.test", "chat", true, ""},
 		{"connected@a.test", "chat", true, ""},
@@ -39,7 +40,7 @@ func TestOffline(t *testing.T) {
 			if got := outcome(w); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
-			if kept := len(o.kept) == 1; kept != tt.kept {
+			if kept := o.count() == 1; kept != tt.kept {
 				t.Errorf("message was kept: %t, want %t", kept, tt.kept)
 			}
 		})
@@ -55,7 +56,7 @@ func TestOfflineRefuses(t *testing.T) {
 		{errors.New("disk is full"), "internal-server-error"},
 	} {
 		w := rulesWorld(t)
-		w.Offline = &offline{err: tt.err}
+		w.Offline = &offline{refuse: func(*stanza.Stanza) error { return tt.err }}
 		w.send("romeo@a.test/x", "<message xmlns='jabber:client' to='idle@a.test'/>")
 		if got := outcome(w); got != tt.want {
 			t.Errorf("store says %v: sender got %q, want %q", tt.err, got, tt.want)

@@ -2,8 +2,6 @@ package host
 
 import (
 	"errors"
-	"hash/maphash"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,15 +10,58 @@ import (
 
 // session is one bound resource.
 type session struct {
-	jid  stanza.JID
-	sink stanza.Sink
+	jid     stanza.JID
+	sink    stanza.Sink
+	account *account // that it belongs to; set when it enters the table
 
 	// state is nil until the first presence. It is read without mu.
 	state atomic.Pointer[availability]
+	// flags are what features have marked, and flags of the router.
+	flags atomic.Uint32
+	lane  lane // of messages
 
 	mu       sync.Mutex
 	directed map[stanza.JID]struct{} // who was sent directed presence
 	ended    bool                    // then nothing changes any more
+}
+
+// Flags of the router, beside the marks of the features.
+const (
+	detached stanza.Mark = 1 << (31 - iota) // the connection is gone, the session waits
+	gone                                    // it has left the table
+	closed                                  // its sink has said so
+)
+
+func (s *session) is(m stanza.Mark) bool { return stanza.Mark(s.flags.Load())&m != 0 }
+
+// mark sets or clears a mark. It returns what was set before; ok is false for a
+// session that has left the table.
+func (s *session) mark(m stanza.Mark, on bool) (before stanza.Mark, ok bool) {
+	for {
+		old := s.flags.Load()
+		if stanza.Mark(old)&gone != 0 {
+			return 0, false
+		}
+		changed := old &^ uint32(m)
+		if on {
+			changed = old | uint32(m)
+		}
+		if s.flags.CompareAndSwap(old, changed) {
+			return stanza.Mark(old), true
+		}
+	}
+}
+
+// put gives a stanza to the sink. A session that has ended takes nothing.
+func (s *session) put(st *stanza.Stanza) error {
+	if s.is(gone | closed) {
+		return stanza.ErrClosed
+	}
+	err := s.sink.Deliver(st)
+	if err != nil && errors.Is(err, stanza.ErrClosed) {
+		s.flags.Or(uint32(closed))
+	}
+	return err
 }
 
 // availability is the last presence of a session without to, or the end of it.
@@ -29,144 +70,77 @@ type availability struct {
 	priority int            // RFC 6121, section 4.7.2.3
 }
 
+// The range of priorities.
+const (
+	minPriority = -128
+	maxPriority = 127
+)
+
 func (a *availability) available() bool {
 	return a != nil && a.presence.Type != stanza.TypeUnavailable
 }
 
+// takes reports whether messages to the bare JID come here.
+func (a *availability) takes() bool { return a.available() && a.priority >= 0 }
+
 func (s *session) available() bool { return s.state.Load().available() }
 
-// priority returns the presence priority; ok is false for a session that is
-// not available or whose priority is negative: it gets no messages sent to the
-// bare JID.
+// priority returns the presence priority; ok is false for a session that gets
+// no messages sent to the bare JID: one that is not available, has a negative
+// priority, or has ended.
 func (s *session) priority() (p int, ok bool) {
 	a := s.state.Load()
-	if !a.available() || a.priority < 0 {
+	if !a.takes() || s.is(gone|closed) {
 		return 0, false
 	}
 	return a.priority, true
 }
 
-// table has the sessions of all accounts.
-type table struct {
-	seed   maphash.Seed
-	shards [64]shard
+// top is who takes a message to a bare JID: the sessions of one priority.
+type top struct {
+	priority int
+	n        int      // how many
+	first    *session // one of them
+	detached int      // how many have no connection
 }
 
-type shard struct {
-	mu    sync.RWMutex
-	users map[stanza.JID][]*session // by bare JID, oldest first; slices are replaced, never changed
-}
-
-func newTable() *table {
-	t := &table{seed: maphash.MakeSeed()}
-	for i := range t.shards {
-		t.shards[i].users = make(map[stanza.JID][]*session)
+// highest returns the sessions with the highest priority of at least 0 that is
+// less than below.
+func highest(list []*session, below int) top {
+	t := top{priority: -1}
+	for _, s := range list {
+		p, ok := s.priority()
+		if !ok || p >= below || p < t.priority {
+			continue
+		}
+		if p > t.priority {
+			t = top{priority: p, first: s}
+		}
+		t.n++
+		if s.is(detached) {
+			t.detached++
+		}
 	}
 	return t
 }
 
-func (t *table) shard(bare stanza.JID) *shard {
-	return &t.shards[maphash.String(t.seed, bare.String())%uint64(len(t.shards))]
-}
-
-// of returns the sessions of an account, oldest first. The slice must not be
-// changed.
-func (t *table) of(bare stanza.JID) []*session {
-	s := t.shard(bare)
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.users[bare]
-}
-
-// find returns the session that holds a full JID, nil when there is none.
-func (t *table) find(full stanza.JID) *session {
-	return byResource(t.of(full.Bare()), full)
-}
-
-func byResource(list []*session, full stanza.JID) *session {
-	for _, s := range list {
-		if s.jid == full {
-			return s
-		}
-	}
-	return nil
-}
-
-var (
-	errTaken      = errors.New("resource is taken")
-	errNoSessions = errors.New("no session is allowed")
-)
-
-// add enters a session. replace says that it takes the place of another one
-// with its address; otherwise the error is errTaken. Of the sessions over limit
-// (-1: none) the oldest leave. It returns those that left.
-func (t *table) add(n *session, replace bool, limit int) (gone []*session, err error) {
-	if limit == 0 {
-		return nil, errNoSessions
-	}
-	bare := n.jid.Bare()
-	sh := t.shard(bare)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	list := slices.Clone(sh.users[bare])
-	if old := byResource(list, n.jid); old != nil {
-		if !replace {
-			return nil, errTaken
-		}
-		list = without(list, old)
-		gone = append(gone, old)
-	}
-	if over := len(list) + 1 - limit; limit > 0 && over > 0 {
-		gone = append(gone, list[:over]...)
-		list = list[over:]
-	}
-	sh.users[bare] = append(list, n)
-	return gone, nil
-}
-
-// remove takes out the session of a full JID if it belongs to sink.
-func (t *table) remove(full stanza.JID, sink stanza.Sink) *session {
-	bare := full.Bare()
-	sh := t.shard(bare)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	s := byResource(sh.users[bare], full)
-	if s == nil || s.sink != sink {
-		return nil
-	}
-	if list := without(sh.users[bare], s); len(list) > 0 {
-		sh.users[bare] = list
-	} else {
-		delete(sh.users, bare)
-	}
-	return s
-}
-
-// all returns every session for which pick holds.
-func (t *table) all(pick func(*session) bool) []*session {
+// withPriority returns the sessions that have a priority now.
+func withPriority(list []*session, p int) []*session {
 	var found []*session
-	for i := range t.shards {
-		sh := &t.shards[i]
-		sh.mu.RLock()
-		for _, list := range sh.users {
-			for _, s := range list {
-				if pick(s) {
-					found = append(found, s)
-				}
-			}
+	for _, s := range list {
+		if now, ok := s.priority(); ok && now == p {
+			found = append(found, s)
 		}
-		sh.mu.RUnlock()
 	}
 	return found
 }
 
-// without returns a new slice that lacks s.
-func without(list []*session, s *session) []*session {
-	out := make([]*session, 0, len(list))
-	for _, o := range list {
-		if o != s {
-			out = append(out, o)
+// anyAvailable reports whether one of the sessions is available.
+func anyAvailable(list []*session) bool {
+	for _, s := range list {
+		if s.available() {
+			return true
 		}
 	}
-	return out
+	return false
 }

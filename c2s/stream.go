@@ -1,0 +1,210 @@
+package c2s
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/acl"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// stream is one connection of a client. Its states run in one goroutine, which
+// also reads.
+type stream struct {
+	l *listener
+	t stanza.Transport
+
+	neg        *negotiation // nil once the resource is bound
+	domain     string       // virtual host, of the stream header
+	lang       string       // of the stream header
+	jid        stanza.JID   // zero, after login the bare JID, then the full one
+	mechanism  string       // of SASL
+	complained bool         // of an error of Router.Route
+
+	x       atomic.Pointer[session] // nil until the client asks for a resource
+	holds   bool                    // the turn of x
+	closing sync.WaitGroup          // whoever took the session over closes t
+}
+
+// errPanic is what a stream ends with when something panicked in it.
+var errPanic = &stanza.StreamError{Condition: stanza.StreamInternalServerError, Err: errors.New("panic")}
+
+// serve runs a stream on t, from the stream header on, and closes t.
+func (l *listener) serve(ctx context.Context, t stanza.Transport) (err error) {
+	s := &stream{l: l, t: t}
+	var shutdown sync.WaitGroup
+	shutdown.Add(1)
+	stop := context.AfterFunc(ctx, func() {
+		defer shutdown.Done()
+		s.shutdown()
+	})
+	ended := error(errPanic) // unless the states come to an end of their own
+	defer func() {
+		if !stop() {
+			shutdown.Wait()
+		}
+		err = s.end(ctx, ended)
+	}()
+	ended = s.run(ctx)
+	return nil
+}
+
+// errShutdown is what clients are told when the context of Listen is cancelled.
+var errShutdown = &stanza.StreamError{Condition: stanza.StreamSystemShutdown}
+
+// shutdown ends the stream from another goroutine.
+func (s *stream) shutdown() {
+	x := s.x.Load()
+	if x != nil {
+		x.Kick(errShutdown)
+	}
+	if x == nil || !x.out.Attached() {
+		_ = s.t.Close(errShutdown)
+	}
+}
+
+// state is one phase of a stream; it returns the next one. An error ends the
+// stream; io.EOF is the client's own end of it.
+type state func(ctx context.Context) (state, error)
+
+func (s *stream) run(ctx context.Context) (err error) {
+	s.start()
+	for next := state(s.open); err == nil; {
+		next, err = next(ctx)
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+// start sets the bounds for the time before the login.
+func (s *stream) start() {
+	s.neg = new(negotiation)
+	o := &s.l.o
+	if o.NegotiationTimeout > 0 {
+		s.neg.deadline = time.Now().Add(o.NegotiationTimeout)
+		_ = s.t.SetReadDeadline(s.neg.deadline)
+		_ = s.t.SetWriteDeadline(s.neg.deadline)
+	}
+	s.t.SetLimits(stanza.Limits{Bytes: o.PreAuthMaxStanzaSize, Elements: o.PreAuthMaxStanzaElements})
+	s.shape()
+}
+
+// shape limits the client's rate to what the rule says of what is known of it.
+func (s *stream) shape() {
+	if r := s.l.o.Shaper; r != nil {
+		s.t.SetRate(r.Rate(s.subject(s.jid)))
+	}
+}
+
+// subject describes the client as j to access and shaper rules.
+func (s *stream) subject(j stanza.JID) acl.Subject {
+	sub := acl.Subject{Host: s.domain, IP: s.t.Peer().Addr.Addr().Unmap()}
+	if !j.IsZero() {
+		sub.User, sub.Server, sub.Resource = j.Local(), j.Domain(), j.Resource()
+	}
+	return sub
+}
+
+func (s *stream) info() stanza.SessionInfo {
+	return stanza.SessionInfo{JID: s.jid, Peer: s.t.Peer(), Mechanism: s.mechanism}
+}
+
+// end ends a stream for the reason that its states ended with, and the session
+// with it unless that can be resumed. It returns the reason, nil if the client
+// closed the stream in order or went on with another one.
+func (s *stream) end(ctx context.Context, err error) error {
+	x := s.x.Load()
+	if x == nil || x.jid.IsZero() {
+		return s.report(s.endUnbound(ctx, x, err))
+	}
+	if m := x.m; m != nil {
+		if !s.holds {
+			s.seize(x)
+		}
+		defer s.yield(x)
+		if x.on != s { // the client has resumed its session elsewhere
+			s.closing.Wait()
+			_ = s.t.Close(nil)
+			return nil
+		}
+		if isLost(err) && s.detach(ctx, x, err) {
+			_ = s.t.Close(closing(err))
+			return fmt.Errorf("session of %s waits to be resumed: %w", s.jid, err)
+		}
+		x.mu.Lock()
+		m.ended = true
+		x.mu.Unlock()
+	}
+	err = s.reason(ctx, x, err)
+	x.finish(context.WithoutCancel(ctx), s.l, s.info(), err)
+	_ = s.t.Close(closing(err)) // in case that the outbox has it no more
+	return s.report(err)
+}
+
+// endUnbound ends a stream without a resource. x may be nil.
+func (s *stream) endUnbound(ctx context.Context, x *session, err error) error {
+	if x != nil {
+		_ = x.out.Close(nil)
+		x.out.Settle()
+	}
+	if err != nil && ctx.Err() != nil && closing(err) == nil {
+		err = errShutdown
+	}
+	_ = s.t.Close(closing(err))
+	return err
+}
+
+// isLost reports whether a stream ended because its connection did: not in
+// order, and not for something that was wrong in it.
+func isLost(err error) bool { return err != nil && !errors.As(err, new(*stanza.StreamError)) }
+
+// reason returns why a session ends. One that was kicked, or could not be
+// written to, reads an error after that: the first is the reason.
+func (s *stream) reason(ctx context.Context, x *session, err error) error {
+	if reason := x.out.Reason(); reason != nil {
+		return reason
+	}
+	if werr := x.out.Err(); werr != nil && closing(werr) == nil {
+		return fmt.Errorf("writing to the client: %w", werr)
+	} else if werr != nil {
+		return werr
+	}
+	if isLost(err) && ctx.Err() != nil {
+		return errShutdown
+	}
+	return err
+}
+
+// report completes an error for the log.
+func (s *stream) report(err error) error {
+	if s.neg != nil && s.neg.failed != nil {
+		if err == nil {
+			return fmt.Errorf("login failed: %w", s.neg.failed)
+		}
+		return fmt.Errorf("%w, after a failed login: %w", err, s.neg.failed)
+	}
+	if err != nil && s.neg == nil {
+		return fmt.Errorf("session of %s: %w", s.jid, err)
+	}
+	return err
+}
+
+// closing returns what the client is told, nil for no error.
+func closing(err error) *stanza.StreamError {
+	var reason *stanza.StreamError
+	switch {
+	case errors.As(err, &reason):
+		return reason
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &stanza.StreamError{Condition: stanza.StreamConnectionTimeout}
+	}
+	return nil
+}

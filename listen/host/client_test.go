@@ -1,0 +1,149 @@
+package host_test
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// client is a session with a managed stream (XEP-0198), as c2s makes one: what
+// it is given waits in a queue until it acknowledges it.
+type client struct {
+	l    *host.Local
+	info stanza.SessionInfo
+	// got hears of what is acknowledged, in order; lost of what it never was.
+	got, lost func(*stanza.Stanza)
+
+	mu      sync.Mutex
+	queue   []*stanza.Stanza
+	taken   int // in all
+	kept    int // of taken, in the care of a store
+	acked   int // of taken
+	closed  bool
+	waiting []confirmation
+}
+
+// confirmation is a call of Confirm that waits.
+type confirmation struct {
+	upTo int // of taken
+	f    func()
+}
+
+// join makes a session with a managed stream; presence is XML, "" for none.
+func (w *world) join(full, presence string) *client {
+	w.Helper()
+	c := &client{l: w.Local, info: w.info(full), got: func(*stanza.Stanza) {}, lost: func(*stanza.Stanza) {}}
+	if _, err := w.Bind(w.Context(), stanza.Binding{JID: c.info.JID, Sink: c}); err != nil {
+		w.Fatalf("Bind(%q): %v", full, err)
+	}
+	if presence != "" {
+		w.send(full, presence)
+	}
+	return c
+}
+
+func (c *client) Deliver(s *stanza.Stanza) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return stanza.ErrClosed
+	}
+	c.queue = append(c.queue, s)
+	c.taken++
+	return nil
+}
+
+func (c *client) Kick(*stanza.StreamError) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+func (c *client) Confirm(f func()) {
+	c.mu.Lock()
+	c.waiting = append(c.waiting, confirmation{c.taken, f})
+	c.mu.Unlock()
+	c.confirm()
+}
+
+// confirm calls whoever need not wait any longer.
+func (c *client) confirm() {
+	c.mu.Lock()
+	safe := max(c.acked, c.kept)
+	var ready []func()
+	c.waiting = slices.DeleteFunc(c.waiting, func(w confirmation) bool {
+		if w.upTo <= safe {
+			ready = append(ready, w.f)
+		}
+		return w.upTo <= safe
+	})
+	c.mu.Unlock()
+	for _, f := range ready {
+		f()
+	}
+}
+
+// acknowledge takes the first n of the queue, -1 for all.
+func (c *client) acknowledge(n int) {
+	c.mu.Lock()
+	if n < 0 || n > len(c.queue) {
+		n = len(c.queue)
+	}
+	var kept []uint64
+	for _, s := range c.queue[:n] {
+		c.got(s)
+		if s.Kept != 0 {
+			kept = append(kept, s.Kept)
+		}
+	}
+	c.queue = c.queue[n:]
+	c.acked += n
+	c.mu.Unlock()
+	if len(kept) > 0 {
+		c.l.Arrived(c.info, kept)
+	}
+	c.confirm()
+}
+
+// detach loses the connection.
+func (c *client) detach(w *world) {
+	c.l.Detached(w.Context(), c.info)
+	c.mu.Lock()
+	waiting := slices.Clone(c.queue)
+	upTo := c.taken
+	c.mu.Unlock()
+	kept := c.l.Keep(w.Context(), c.info, waiting)
+	c.mu.Lock()
+	copy(c.queue, kept)
+	all := true
+	for _, s := range kept {
+		all = all && s.Kept != 0
+	}
+	if all {
+		c.kept = upTo
+	}
+	c.mu.Unlock()
+	c.confirm()
+}
+
+func (c *client) resume(w *world) { c.l.Resumed(w.Context(), c.info) }
+
+// end ends the session with what it has not acknowledged.
+func (c *client) end(w *world) {
+	c.Kick(nil)
+	c.l.Release(w.Context(), c.info.JID, c)
+	c.mu.Lock()
+	left := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	for _, s := range left {
+		c.lost(s)
+	}
+	c.l.Ended(w.Context(), c.info, left, nil)
+	c.mu.Lock()
+	c.acked = c.taken
+	c.mu.Unlock()
+	c.confirm()
+}

@@ -1,0 +1,106 @@
+package host
+
+import (
+	"context"
+	"runtime/debug"
+
+	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/entitytime"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/ping"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/stanzaid"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/vcard"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/version"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// handlings says who answers which requests, and what service discovery lists
+// for it.
+func (h *Host) handlings() []Handling {
+	name := func(space, local string) stanza.Name { return stanza.Name{Space: space, Local: local} }
+	const everybody = ToServer | ToOwn | ToOther
+	list := []Handling{
+		{Name: name(disco.NSInfo, "query"), To: everybody, Handler: h.Disco, Features: []string{disco.NSInfo}, Offered: h.Disco.Offered},
+		{Name: name(disco.NSItems, "query"), To: everybody, Handler: h.Disco, Features: []string{disco.NSItems}, Offered: h.Disco.Offered},
+		{Name: name(ping.NS, "ping"), To: ToServer | ToOwn, Handler: ping.Handler{}, Features: []string{ping.NS}},
+		{Name: name(version.NS, "query"), To: ToServer, Handler: h.version, Features: []string{version.NS}},
+		{Name: name(entitytime.NS, "time"), To: ToServer, Handler: entitytime.Handler{}, Features: []string{entitytime.NS}},
+		{Name: name(register.NS, "query"), To: ToServer, Handler: h.Register, Features: []string{register.NS}, Offered: h.Register.Offered},
+		{Name: name(register.NS, "query"), To: ToOwn, Handler: h.Register, Offered: h.Register.Offered},
+		{Name: name(roster.NS, "query"), To: ToOwn | ToOther, Handler: h.Roster, Offered: h.Roster.Offered},
+		{Name: name(last.NS, "query"), To: everybody, Handler: h.Last, Features: []string{last.NS}, Offered: h.Last.Offered},
+		{Name: name(private.NS, "query"), To: ToOwn | ToOther, Handler: h.Private, Offered: h.Private.Offered},
+		{Name: name(vcard.NS, "vCard"), To: everybody, Handler: h.VCard, Features: []string{vcard.NS}, Offered: h.VCard.Offered},
+		// A server lists what its users can ask of their accounts: XEP-0191,
+		// section 3.1, and XEP-0280, section 3.
+		{To: ToServer, Features: []string{blocking.NS}, Offered: h.Blocking.Offered},
+		{To: ToServer, Features: []string{carbons.NS, carbons.NSRules}, Offered: h.Carbons.Offered},
+		{To: ToServer, Features: []string{offline.Feature}, Offered: h.Offline.Offered},
+		{To: ToOwn | ToOther, Features: []string{stanzaid.NS}, Offered: h.StanzaID.Offered},
+	}
+	for _, local := range []string{"blocklist", "block", "unblock"} {
+		list = append(list, Handling{Name: name(blocking.NS, local), To: ToOwn, Handler: h.Blocking, Offered: h.Blocking.Offered})
+	}
+	for _, local := range []string{"enable", "disable"} {
+		list = append(list, Handling{Name: name(carbons.NS, local), To: ToOwn, Handler: h.Carbons, Offered: h.Carbons.Offered})
+	}
+	return list
+}
+
+// permit says why a request must not reach the resource that it is addressed
+// to, nil if it may.
+func (h *Host) permit(ctx context.Context, iq *stanza.Stanza) error {
+	switch {
+	case roster.IsForgedPush(iq): // RFC 6121, section 2.1.6
+		return &stanza.Error{Condition: stanza.ServiceUnavailable}
+	case iq.Child == stanza.Name{Space: last.NS, Local: "query"} && iq.From.Bare() != iq.To.Bare() && h.Last.Offered(iq.To.Domain()):
+		return h.Last.Authorize(ctx, iq.From.Bare(), iq.To.Bare()) // XEP-0012, section 4
+	}
+	return nil
+}
+
+// features lists what a domain or an account can do, for who asks.
+func (h *Host) features(asker, to stanza.JID) []string {
+	switch {
+	case to.Local() == "":
+		return h.IQ.Features(ToServer, to.Domain())
+	case asker.Bare() == to.Bare():
+		return h.IQ.Features(ToOwn, to.Domain())
+	}
+	return h.IQ.Features(ToOther, to.Domain())
+}
+
+// items lists the registered domains, which are the services of this server.
+func (h *Host) items(to stanza.JID) []string {
+	if to.Local() == "" {
+		return h.Local.Domains()
+	}
+	return nil
+}
+
+// anonymous reports whether a user has no account and will not come back.
+func (h *Host) anonymous(user stanza.JID) bool {
+	o := h.Accounts.settings.Load()
+	return o.hasAnonymous(user.Domain()) && !o.hasAccounts(user.Domain())
+}
+
+// buildVersion returns the version of this module in the running program.
+func buildVersion() string {
+	const module = "github.com/tidewaiter/tidewaiter"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range append(info.Deps, &info.Main) {
+		if m.Path == module && m.Version != "" {
+			return m.Version
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,266 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+
+	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// keep is a message on its way into the store of its recipient, to be delivered
+// to resources from there.
+type keep struct {
+	l      *Local
+	s      *stanza.Stanza
+	to     []*session // that are given it; their lanes wait for it
+	copied []*session // that are given a carbon copy in the same way
+	done   func()     // of the sender's Receipt
+
+	// decided is set when the next ones are: by the store.
+	decided atomic.Bool
+	give    *stanza.Stanza // what to gets, nil for nothing
+	err     error          // why the store has not taken it
+	answers *session       // of to, that answers for a message which the store has not taken
+}
+
+// storable reports whether a message is one that a store keeps (XEP-0160).
+func (l *Local) storable(s *stanza.Stanza) bool {
+	return isIM(s) && l.Offline != nil && l.Offline.Offered(s.To.Domain()) && !carbons.IsCopy(s)
+}
+
+// isIM reports whether s is a message of type normal or chat.
+func isIM(s *stanza.Stanza) bool {
+	return s.Kind == stanza.Message && (s.Type == stanza.TypeChat || s.Type == "" || s.Type == stanza.TypeNormal)
+}
+
+// keepFor stores a message and has the stored copy delivered to sessions of its
+// account, in the order in which this was called for each of them. An error that
+// is ErrQueueFull says that too much waits for them.
+func (l *Local) keepFor(ctx context.Context, d delivery, to ...*session) error {
+	k := &keep{l: l, s: d.s}
+	jids := make([]stanza.JID, 0, len(to))
+	for _, t := range to {
+		if t.lane.push(parcel{keep: k}) {
+			k.to = append(k.to, t)
+			jids = append(jids, t.jid)
+		}
+	}
+	if len(to) > 0 && len(k.to) == 0 {
+		return stanza.ErrQueueFull
+	}
+	for c := range l.copies(d, k.to) {
+		if c.to.lane.push(parcel{keep: k, stanza: c.stanza}) {
+			k.copied = append(k.copied, c.to)
+		}
+	}
+	k.done = stanza.ReceiptOf(ctx).Begin()
+	l.Offline.Keep(ctx, d.s, jids, k.finish)
+	l.recheck(ctx, k)
+	return nil
+}
+
+// finish hears from the store. It must not wait, nor call the store's Keep or
+// Deliver. What the store refuses is for those who are there all the same, if
+// one of them has a connection.
+func (k *keep) finish(kept *stanza.Stanza, err error) {
+	switch {
+	case err != nil:
+		k.err = err
+		if k.answers = connected(k.to); k.answers != nil {
+			k.give = k.s
+		}
+	case kept != nil:
+		k.give = kept
+		for _, to := range k.to {
+			if to.is(gone) { // it may have been told Lost before this was handed to it
+				k.l.Offline.Lost(to.jid)
+			}
+		}
+	default:
+		k.give = k.s // not worth keeping, for those who are there
+	}
+	k.decided.Store(true)
+	for _, list := range [][]*session{k.to, k.copied} {
+		for _, to := range list {
+			k.l.drain(to)
+		}
+	}
+	if k.answers == nil {
+		k.close(err)
+	}
+}
+
+// close answers the sender if there is an error, and tells him that the message
+// is safe.
+func (k *keep) close(err error) {
+	if err != nil {
+		_ = k.l.giveBackFor(context.Background(), k.s, k.l.replyError(k.s, err))
+	}
+	k.done()
+}
+
+// connected returns one of the sessions that has a connection, nil for none.
+func connected(list []*session) *session {
+	for _, s := range list {
+		if !s.is(detached | gone | closed) {
+			return s
+		}
+	}
+	return nil
+}
+
+// recheck looks whether a resource has come for a message that was stored for
+// none, or for those that have ended meanwhile: it may have asked the store
+// before. Keep has registered the message before this looks, and a resource is
+// available before it asks, so that one of the two sees the other.
+func (l *Local) recheck(ctx context.Context, k *keep) {
+	if k.decided.Load() && (k.give == nil || k.give.Kept == 0) {
+		return
+	}
+	if slices.ContainsFunc(k.to, func(to *session) bool { return !to.is(gone) }) {
+		return
+	}
+	l.handOut(ctx, k.s.To.Bare())
+}
+
+// handOut gives a resource what is kept for an account, if one takes it.
+func (l *Local) handOut(ctx context.Context, user stanza.JID) {
+	list := l.sessions.of(user)
+	t := highest(list, maxPriority+1)
+	if t.n == 0 {
+		return
+	}
+	to := t.first
+	for _, s := range withPriority(list, t.priority) {
+		if !s.is(detached) {
+			to = s
+			break
+		}
+	}
+	if err := l.catchUp(ctx, to, l.takeTurn(to)); err != nil {
+		l.trouble.Log(ctx, slog.LevelWarn, "kept messages wait for the next session", "user", user, "err", err)
+	}
+}
+
+// takeTurn has the messages to a session wait, from now on, until endTurn.
+func (l *Local) takeTurn(s *session) *turn {
+	t := &turn{come: make(chan struct{})}
+	s.lane.push(parcel{turn: t})
+	l.drain(s)
+	return t
+}
+
+// endTurn ends a turn, which may be nil or over already.
+func (l *Local) endTurn(s *session, t *turn) {
+	if t != nil {
+		s.lane.end(t)
+		l.drain(s)
+	}
+}
+
+// catchUp delivers what is kept for an account to a session, in a turn.
+func (l *Local) catchUp(ctx context.Context, to *session, t *turn) error {
+	defer l.endTurn(to, t)
+	select {
+	case <-t.come:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	var arrived []uint64
+	err := l.Offline.Deliver(ctx, to.jid, func(m *stanza.Stanza) error {
+		for _, p := range to.lane.before(m.Kept) { // that were stored for this session
+			l.unpack(to, p)
+		}
+		err := to.put(m)
+		if err == nil && !confirms(to.sink) {
+			arrived = append(arrived, m.Kept)
+		}
+		return err
+	})
+	if len(arrived) > 0 {
+		l.Offline.Arrived(to.jid, arrived)
+	}
+	if errors.Is(err, stanza.ErrClosed) || errors.Is(err, stanza.ErrQueueFull) {
+		return nil // the rest stays in the store
+	}
+	return err
+}
+
+// confirms reports whether a sink will say itself what has arrived.
+func confirms(s stanza.Sink) bool {
+	_, ok := s.(stanza.Confirmer)
+	return ok
+}
+
+// hold delivers a message through the lane of a session.
+func (l *Local) hold(r *stanza.Receipt, to *session, s *stanza.Stanza) error {
+	p := parcel{stanza: s}
+	if r != nil {
+		p.done = r.Begin()
+	}
+	if !to.lane.push(p) {
+		if p.done != nil {
+			p.done()
+		}
+		return stanza.ErrQueueFull
+	}
+	l.drain(to)
+	return nil
+}
+
+// drain delivers what waits in the lane of a session and need not.
+func (l *Local) drain(to *session) {
+	to.lane.drain(func(p parcel) { l.unpack(to, p) })
+}
+
+// unpack delivers a parcel.
+func (l *Local) unpack(to *session, p parcel) {
+	k, s := p.keep, p.stanza
+	if k != nil && (s == nil || k.give == nil) {
+		s = k.give
+	}
+	if s == nil {
+		return
+	}
+	err := to.put(s)
+	switch {
+	case s.Kept != 0 && err != nil:
+		l.Offline.Lost(to.jid)
+	case s.Kept != 0 && !confirms(to.sink):
+		l.Offline.Arrived(to.jid, []uint64{s.Kept})
+	case k != nil && k.answers == to && s == k.s && err != nil:
+		k.close(k.err)
+	case k != nil && k.answers == to && s == k.s:
+		confirm(to.sink, k.done)
+	case k == nil && err == nil:
+		confirm(to.sink, p.done)
+	case k == nil:
+		l.refuse(to, p, err)
+	}
+}
+
+// refuse answers the sender of a message that a session has not taken out of
+// its lane.
+func (l *Local) refuse(to *session, p parcel, err error) {
+	if p.stanza.To == to.jid && !carbons.IsCopy(p.stanza) {
+		_ = l.giveBackFor(context.Background(), p.stanza, refusal(err))
+	}
+	if p.done != nil {
+		p.done()
+	}
+}
+
+// confirm calls done, which may be nil, when what a sink has taken is safe.
+func confirm(s stanza.Sink, done func()) {
+	switch c, ok := s.(stanza.Confirmer); {
+	case done == nil:
+	case ok:
+		c.Confirm(done)
+	default:
+		done()
+	}
+}
