@@ -1,0 +1,286 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/tidewaiter/tidewaiter/internal/certs"
+	"github.com/tidewaiter/tidewaiter/internal/load/meter"
+)
+
+// bench is a side-by-side run.
+type bench struct {
+	scale  scale
+	peers  []*peer
+	rows   []row
+	rounds int
+	store  string    // lines of Tidewaiter's configuration
+	out    io.Writer // gets each result as a line; may be nil
+	log    io.Writer // for people
+
+	dir  string // for everything that is written
+	bin  string // programs, in it
+	root string // of the module
+	load string // the load generator
+	cert string // PEM file with certificate and key
+
+	results  map[string]map[string][]meter.Result // by row and peer
+	notes    []string                             // what the reader of the table should know
+	failures int                                  // runs that failed, or in which a server did wrong
+}
+
+// line is one line of the file with the results.
+type line struct {
+	Row    string       `json:"row"`
+	Peer   string       `json:"peer"`
+	Round  int          `json:"round"`
+	Result meter.Result `json:"result"`
+}
+
+func (b *bench) peer(name string) *peer {
+	for _, p := range b.peers {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func (b *bench) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintln(b.log, text)
+	if text, _, _ = strings.Cut(text, "\n"); !slices.Contains(b.notes, text) {
+		b.notes = append(b.notes, text)
+	}
+}
+
+// run prepares everything, measures and ends what it has started.
+func (b *bench) run(ctx context.Context) error {
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		for _, p := range b.peers {
+			p.stop()
+		}
+	}()
+	b.results = make(map[string]map[string][]meter.Result)
+	for i := range b.rows {
+		r := &b.rows[i]
+		b.results[r.name] = make(map[string][]meter.Result)
+		given := make(map[*peer]bool) // up, for this row
+
+		// The peers take turns, so that what disturbs the machine hits all alike.
+		for round := range b.rounds {
+			for _, p := range b.peers {
+				if given[p] || p.bare && r.pure {
+					continue
+				}
+				again, err := b.measure(ctx, r, p, round)
+				if ctx.Err() != nil {
+					return context.Cause(ctx)
+				}
+				if err != nil {
+					b.note("%s, %s: %v", r.title, p.title, err)
+				}
+				given[p] = !again
+			}
+		}
+	}
+	return nil
+}
+
+// prepare builds and finds the programs. Peers that are not on this machine are
+// left out.
+func (b *bench) prepare(ctx context.Context) error {
+	if err := b.findRoot(ctx); err != nil {
+		return err
+	}
+	b.bin = filepath.Join(b.dir, "bin")
+	b.load = filepath.Join(b.bin, "load")
+	if err := b.build(ctx, b.load, "./internal/load"); err != nil {
+		return err
+	}
+	cert, key, err := certs.SelfSigned([]string{"localhost"})
+	if err != nil {
+		return err
+	}
+	b.cert = filepath.Join(b.dir, "cert.pem")
+	if err := os.WriteFile(b.cert, slices.Concat(key, cert), 0o600); err != nil {
+		return err
+	}
+	var there []*peer
+	for _, p := range b.peers {
+		p.dir = filepath.Join(b.dir, p.name)
+		if err := os.MkdirAll(p.dir, 0o700); err != nil {
+			return err
+		}
+		err := p.prepare(ctx, b)
+		switch {
+		case errors.Is(err, errNotInstalled):
+			b.note("%s was left out: %v", p.title, err)
+			continue
+		case err != nil:
+			return fmt.Errorf("%s: %w", p.title, err)
+		}
+		there = append(there, p)
+	}
+	b.peers = there
+	if len(there) == 0 {
+		return errors.New("none of the servers is on this machine")
+	}
+	return nil
+}
+
+// findRoot finds the module that this command belongs to.
+func (b *bench) findRoot(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Module.Dir}}", "github.com/tidewaiter/tidewaiter/internal/bench").Output()
+	if err != nil {
+		return fmt.Errorf("run this within the module: %w", err)
+	}
+	b.root = strings.TrimSpace(string(out))
+	return nil
+}
+
+func (b *bench) build(ctx context.Context, to, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", to, pkg)
+	cmd.Dir = b.root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
+	}
+	return nil
+}
+
+// commit returns the commit of the module, and whether it was changed.
+func (b *bench) commit(ctx context.Context) string {
+	git := func(args ...string) string {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = b.root
+		out, _ := cmd.Output() // without git there is nothing to tell
+		return strings.TrimSpace(string(out))
+	}
+	hash := git("rev-parse", "--short=10", "HEAD")
+	if hash != "" && git("status", "--porcelain", "--untracked-files=no") != "" {
+		hash += " and changes"
+	}
+	return hash
+}
+
+// measure makes one run of a row. again is false when there is no point in
+// another one.
+func (b *bench) measure(ctx context.Context, r *row, p *peer, round int) (again bool, err error) {
+	if err := b.ready(ctx, r, p); err != nil {
+		b.failures++
+		return false, err
+	}
+	args := append([]string{}, r.args...)
+	if r.own > 0 {
+		args = append(args, "-user", r.name, "-accounts", strconv.Itoa(r.own))
+	}
+	result, code, err := b.generate(ctx, p, r.command, args...)
+	switch code {
+	case 0:
+	case exitFaults:
+		b.failures++
+		b.note("%s, %s: faults: %+v", r.title, p.title, result.Faults)
+	case exitNotOffered, exitNoRoom:
+		return false, err
+	default:
+		b.failures++
+		return !p.running.ended(), err
+	}
+	result.Label = p.name
+	b.results[r.name][p.name] = append(b.results[r.name][p.name], result)
+	fmt.Fprintf(b.log, "%-14s %-10s round %d: %s %s\n", r.name, p.name, round+1, figure(r.value(&result)), r.unit)
+	if b.out != nil {
+		text, err := json.Marshal(line{r.name, p.name, round + 1, result})
+		if err != nil {
+			return false, err
+		}
+		if _, err := fmt.Fprintf(b.out, "%s\n", text); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// ready has a peer run as a row needs it, with its accounts.
+func (b *bench) ready(ctx context.Context, r *row, p *peer) error {
+	before := p.running
+	if err := p.start(ctx, b, r.profile, r.fresh); err != nil {
+		return err
+	}
+	if p.bare {
+		return nil
+	}
+	if p.running != before {
+		if err := b.register(ctx, p, nil); err != nil {
+			return err
+		}
+	}
+	if r.fresh {
+		// Making accounts leaves its traces in the memory of a process. A server that
+		// keeps them starts anew; another one gets them again.
+		if err := p.start(ctx, b, r.profile, true); err != nil {
+			return err
+		}
+		if err := b.register(ctx, p, nil); err != nil {
+			return err
+		}
+	}
+	if r.own > 0 {
+		return b.register(ctx, p, []string{"-user", r.name, "-accounts", strconv.Itoa(r.own)})
+	}
+	return nil
+}
+
+func (b *bench) register(ctx context.Context, p *peer, args []string) error {
+	_, code, err := b.generate(ctx, p, "register", args...)
+	if code != 0 && err == nil {
+		err = fmt.Errorf("exit status %d", code)
+	}
+	if err != nil {
+		return fmt.Errorf("creating accounts: %w", err)
+	}
+	return nil
+}
+
+// Exit statuses of the load generator.
+const (
+	exitFaults     = 3
+	exitNotOffered = 4
+	exitNoRoom     = 5
+)
+
+// generate runs the load generator. The error is what it has to say; there may
+// be a result all the same.
+func (b *bench) generate(ctx context.Context, p *peer, command string, args ...string) (r meter.Result, code int, err error) {
+	all := []string{command, "-addr", p.running.addr, "-pid", strconv.Itoa(p.running.pid()), "-accounts", strconv.Itoa(b.scale.accounts)}
+	if p.bare {
+		all = append(all, "-no-from")
+	}
+	cmd := exec.CommandContext(ctx, b.load, append(all, args...)...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			return r, -1, err
+		}
+		code = exit.ExitCode()
+	}
+	if code != 0 && code != exitFaults {
+		return r, code, errors.New(strings.TrimSpace(said.String()))
+	}
+	return r, code, json.Unmarshal(out.Bytes(), &r)
+}

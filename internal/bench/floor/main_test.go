@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/load/xmpp"
+	"github.com/tidewaiter/tidewaiter/listen/listentest"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestForwards has the load generator check what arrives.
+func TestForwards(t *testing.T) {
+	cert, _ := listentest.Certificate(t, "localhost")
+	s := &server{tls: &tls.Config{Certificates: []tls.Certificate{cert}}}
+	ln := listentest.NewListener()
+	s.conns.Go(func() {
+		if err := s.accept(ln); err != nil {
+			t.Errorf("accept: %v", err)
+		}
+	})
+	defer func() {
+		ln.Close()
+		s.conns.Wait()
+	}()
+	for _, encrypted := range []bool{false, true} {
+		target := &xmpp.Target{
+			Dial:   func(context.Context) (net.Conn, error) { return ln.Dial(), nil },
+			Domain: "localhost", User: "u", Password: "pass", Accounts: 8, TLS: encrypted, NoFrom: true, Errors: t.Output(),
+		}
+		r, err := xmpp.Chat{Pairs: 4, Window: 32, Body: 2000, Messages: 500, Duration: time.Minute}.Run(t.Context(), target)
+		if err != nil || r.Count != 2000 || r.Faults.Sum() != 0 {
+			t.Errorf("TLS %v: got %d messages, %+v, %v; want 2000 and no faults", encrypted, r.Count, r.Faults, err)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"flag"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/tidewaiter/tidewaiter/internal/load/meter"
+	"github.com/tidewaiter/tidewaiter/internal/load/xmpp"
+)
+
+func TestParse(t *testing.T) {
+	c, err := parse([]string{"sessions", "-n", "2000", "-pairs", "30", "-window", "4", "-sm", "-addr", "[::1]:1", "-accounts", "7"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := c.workload().(xmpp.Chat)
+	if w.Idle != 1940 || w.Pairs != 30 || w.Window != 4 || !w.Managed || c.target.Accounts != 7 {
+		t.Errorf("got %+v", w)
+	}
+	for _, name := range []string{"register", "login", "chat", "sessions", "idle", "presence", "offline"} {
+		var help bytes.Buffer
+		if _, err := parse([]string{name, "-h"}, &help); err != flag.ErrHelp || !strings.Contains(help.String(), "-addr") {
+			t.Errorf("%s -h: got %v and %q", name, err, &help)
+		}
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for _, args := range []string{
+		"dance", "chat -what", "chat more", "chat -pairs -1", "chat -pairs x", "login -n 99999999999",
+		"chat -addr 192.0.2.1:5222", "chat -addr example.org:5222", "chat -addr nowhere",
+	} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%q: want an error", args)
+		}
+	}
+	for _, args := range []string{"chat -addr localhost:1", "chat -addr 127.3.2.1:1", "chat -addr 192.0.2.1:5222 -anywhere"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err != nil {
+			t.Errorf("%q: got %v", args, err)
+		}
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	for _, c := range []struct {
+		args string
+		want int
+	}{
+		{"", exitUsage},
+		{"dance", exitUsage},
+		{"chat -h", 0},
+		{"chat -addr " + ln.Addr().String(), exitFailed},
+		{"idle -n 10000000 -addr " + ln.Addr().String(), exitNoRoom},
+	} {
+		if c.want == exitNoRoom {
+			if _, ok := meter.Descriptors(0); !ok {
+				continue
+			}
+		}
+		var out, errs bytes.Buffer
+		if got := run(t.Context(), strings.Fields(c.args), &out, &errs); got != c.want {
+			t.Errorf("%q: got %d, want %d: %s", c.args, got, c.want, &errs)
+		}
+		if out.Len() > 0 {
+			t.Errorf("%q: got a result: %s", c.args, &out)
+		}
+	}
+}
+
+func TestReport(t *testing.T) {
+	var out, errs bytes.Buffer
+	if got := report(meter.Result{Workload: "chat"}, "x", &out, &errs); got != 0 || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("got %d and %q, want 0 and one line", got, &out)
+	}
+	if got := report(meter.Result{Faults: meter.Faults{Lost: 1}}, "", &out, &errs); got != exitFaults {
+		t.Errorf("with a fault: got %d, want %d", got, exitFaults)
+	}
+}
