@@ -496,33 +496,28 @@ func TestArrived(t *testing.T) {
 	}
 }
 
-// acknowledger reads what comes on a connection and acknowledges it when asked.
-// It ends after so many messages.
-func acknowledger(b *testing.B, conn net.Conn, messages int) {
+// acknowledger reads what comes on a connection and acknowledges it when asked,
+// until the connection ends.
+func acknowledger(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, 64<<10)
 	var answer []byte
-	for n := 0; n < messages; {
+	for n := int64(0); ; {
 		tag, err := in.ReadSlice('>')
-		if err != nil {
-			b.Error(err)
-			return
-		}
 		switch {
+		case err != nil:
+			return
 		case bytes.HasSuffix(tag, []byte("</message>")):
 			n++
 		case bytes.HasPrefix(tag, []byte("<r ")):
 			answer = append(answer[:0], "<a xmlns='"+nsSM+"' h='"...)
-			answer = strconv.AppendInt(answer, int64(n), 10)
-			if _, err := conn.Write(append(answer, "'/>"...)); err != nil {
-				b.Error(err)
-				return
-			}
+			answer = strconv.AppendInt(answer, n, 10)
+			_, _ = conn.Write(append(answer, "'/>"...))
 		}
 	}
 }
 
 // BenchmarkManagedStanza is BenchmarkStanza with stream management on both
-// sides: the sender asks once for each 100 messages, the recipient acknowledges
+// sides: the sender asks for each 100 messages, the recipient acknowledges them
 // when asked.
 func BenchmarkManagedStanza(b *testing.B) {
 	const batch = 100
@@ -534,19 +529,25 @@ func BenchmarkManagedStanza(b *testing.B) {
 	}
 	text := []byte(strings.Repeat(message("bo@one.test/pier", strings.Repeat("x", 100)), batch) + smRequest)
 	var reading sync.WaitGroup
+	reading.Go(func() { acknowledger(bo.conn) })
+	answers := bufio.NewReader(ana.conn)
+	var want []byte
 	b.ReportAllocs()
 	b.SetBytes(int64(len(text) / batch))
 	b.ResetTimer()
-	batches := (b.N + batch - 1) / batch
-	reading.Go(func() { acknowledger(b, bo.conn, batches*batch) })
-	answers := bufio.NewReader(ana.conn)
-	for range batches {
+	for i := range (b.N + batch - 1) / batch {
 		if _, err := ana.conn.Write(text); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := answers.ReadSlice('>'); err != nil { // <a/>
-			b.Fatal(err)
+		want = append(strconv.AppendInt(append(want[:0], '\''), int64(i+1)*batch, 10), "'/>"...)
+		for tag := []byte(nil); !bytes.HasSuffix(tag, want); {
+			var err error
+			if tag, err = answers.ReadSlice('>'); err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
+	b.StopTimer()
+	_ = bo.conn.Close()
 	reading.Wait()
 }

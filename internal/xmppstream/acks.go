@@ -81,7 +81,7 @@ func (b *Outbox) Acked(h uint32) error {
 		b.mu.Unlock()
 		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
 	}
-	n, err := a.window.newly(h)
+	n, err := a.window.newly(h, a.window.sent)
 	if err != nil && !errors.As(err, new(behind)) {
 		b.mu.Unlock()
 		return err
@@ -268,7 +268,7 @@ func (b *Outbox) CanResume(h uint32) error {
 	if b.acks == nil {
 		return ErrCountTooLow
 	}
-	_, err := b.acks.window.newly(h)
+	_, err := b.acks.window.newly(h, b.acks.window.top)
 	if errors.As(err, new(behind)) {
 		return ErrCountTooLow
 	}

@@ -339,6 +339,47 @@ func TestReattach(t *testing.T) {
 	})
 }
 
+// What was sent on a connection may have arrived, though the next one broke
+// before it was sent again.
+func TestReattachInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := OutboxOptions{SendTimeout: time.Minute}
+		b, _ := managedOn(t, &fake{}, o, AckOptions{Resumable: true})
+		deliver(t, b, "1", "2", "3", "4")
+		b.writing.Wait()
+		for range 2 {
+			b.Detach()
+			deliver(t, b, "5")
+			a, c := net.Pipe() // nobody reads
+			if err := b.Attach(NewTCP(a, TCPOptions{}), &o, "<resumed/>"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if err := b.CanResume(3); err != nil {
+				t.Errorf("CanResume(3) in the middle: got %v", err)
+			}
+			if !b.Detach() {
+				t.Fatal("Detach: got false")
+			}
+			c.Close()
+		}
+		if err := b.CanResume(4); err != nil {
+			t.Errorf("CanResume(4): got %v", err)
+		}
+		if err := b.Acked(3); err != nil {
+			t.Errorf("Acked(3): got %v", err)
+		}
+		last := &fake{}
+		b.Attach(last, &o, "<resumed/>")
+		b.writing.Wait()
+		wantBrief(t, "at last", last, "<resumed/> 4 5 5 <r/>")
+		if err := b.Acked(6); err != nil || b.bytes != 0 {
+			t.Errorf("Acked(6): got %v, %d bytes left", err, b.bytes)
+		}
+		b.Close(nil)
+	})
+}
+
 // Detach takes the transport from a flusher that is busy with it.
 func TestDetachWhileWriting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -44,12 +44,8 @@ func (t *TCP) close(reason *stanza.StreamError) error {
 	conn, limit := t.hurry()
 	// Whatever waits below, a write of ours or of somebody else, TLS's goodbye
 	// or a read, ends when the connection is cut.
-	if limit > 0 {
-		cut := time.AfterFunc(limit, func() { netserve.Cut(conn) })
-		defer cut.Stop()
-	} else {
-		netserve.Cut(conn)
-	}
+	cut := time.AfterFunc(max(limit, time.Nanosecond), func() { netserve.Cut(conn) })
+	defer cut.Stop()
 
 	said, err := t.sayGoodbye(conn, reason)
 	if said {

@@ -175,7 +175,8 @@ func (b *Outbox) broken(w *workspace, err error) {
 }
 
 // putBack ends the flusher's work: the stanzas that it has not begun to write
-// are the outbox's again. The caller holds mu.
+// are the outbox's again. Those that an earlier connection may have delivered
+// wait for their acknowledgement, again. The caller holds mu.
 func (b *Outbox) putBack(w *workspace) {
 	var rest []outgoing
 	size := 0
@@ -188,10 +189,14 @@ func (b *Outbox) putBack(w *workspace) {
 		}
 	}
 	b.release(w)
-	b.queue, b.count, b.bytes = rest, len(rest), size
-	if b.acks != nil {
-		b.bytes += b.acks.window.bytes
+	if a := b.acks; a != nil {
+		size += a.window.bytes
+		for a.window.sent != a.window.top && len(rest) > 0 {
+			a.window.push(rest[0].stanza)
+			rest = rest[1:]
+		}
 	}
+	b.queue, b.count, b.bytes = rest, len(rest), size
 }
 
 // release takes the workspace from the outbox and puts it back.

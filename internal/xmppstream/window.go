@@ -13,7 +13,8 @@ const idleWindow = 16
 // has not acknowledged, oldest first. They are numbered from 1 on, modulo 2^32.
 // See XEP-0198, section 4.
 type window struct {
-	sent  uint32 // number of the last stanza that was sent
+	sent  uint32 // number of the last stanza that was sent on this connection
+	top   uint32 // the same, on any connection
 	list  []*stanza.Stanza
 	head  int // of what is in use of list
 	bytes int
@@ -37,6 +38,9 @@ func (w *window) push(s *stanza.Stanza) {
 	w.list = append(w.list, s)
 	w.bytes += s.Size()
 	w.sent++
+	if int32(w.sent-w.top) > 0 {
+		w.top = w.sent
+	}
 }
 
 // pop takes the oldest stanza out, which has been acknowledged.
@@ -52,7 +56,7 @@ func (w *window) pop() *stanza.Stanza {
 	return s
 }
 
-// take empties the window: its stanzas have not been sent after all.
+// take empties the window: its stanzas have to be sent again.
 func (w *window) take() []*stanza.Stanza {
 	all := w.stanzas()
 	w.sent = w.acked()
@@ -67,21 +71,21 @@ func (e behind) Error() string {
 	return fmt.Sprintf("%d stanzas are said to be handled, of %d that were acknowledged before", e.h, e.acked)
 }
 
-// newly returns how many more stanzas h acknowledges. Half of all numbers are
-// higher than the last one, half are lower. The error is a *stanza.StreamError
-// if h is too high, and else behind.
+// newly returns how many more stanzas h acknowledges, of those up to number
+// sent. Half of all numbers are higher than the last one, half are lower. The
+// error is a *stanza.StreamError if h is too high, and else behind.
 // See XEP-0198, section 6.
-func (w *window) newly(h uint32) (int, error) {
+func (w *window) newly(h, sent uint32) (int, error) {
 	n := h - w.acked()
 	switch {
-	case n <= uint32(w.len()):
+	case n <= sent-w.acked():
 		return int(n), nil
 	case int32(n) < 0:
 		return 0, behind{h, w.acked()}
 	}
 	return 0, &stanza.StreamError{
 		Condition: stanza.StreamUndefinedCondition,
-		Text:      fmt.Sprintf("%d stanzas are said to be handled, but only %d were sent", h, w.sent),
-		App:       fmt.Sprintf("<handled-count-too-high xmlns='%s' h='%d' send-count='%d'/>", NSSM, h, w.sent),
+		Text:      fmt.Sprintf("%d stanzas are said to be handled, but only %d were sent", h, sent),
+		App:       fmt.Sprintf("<handled-count-too-high xmlns='%s' h='%d' send-count='%d'/>", NSSM, h, sent),
 	}
 }

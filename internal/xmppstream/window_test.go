@@ -13,7 +13,7 @@ import (
 // filled returns a window of n stanzas, after others were acknowledged up to
 // number acked.
 func filled(acked uint32, n int) *window {
-	w := &window{sent: acked}
+	w := &window{sent: acked, top: acked}
 	for i := range n {
 		w.push(msg(fmt.Sprint(i), 1))
 	}
@@ -47,7 +47,7 @@ func TestWindowNewly(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			w := filled(tt.acked, tt.n)
-			n, err := w.newly(tt.h)
+			n, err := w.newly(tt.h, w.sent)
 			if n != tt.want {
 				t.Errorf("got %d stanzas, want %d", n, tt.want)
 			}
