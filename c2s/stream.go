@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -73,15 +74,36 @@ func (s *stream) shutdown() {
 // stream; io.EOF is the client's own end of it.
 type state func(ctx context.Context) (state, error)
 
-func (s *stream) run(ctx context.Context) (err error) {
+func (s *stream) run(ctx context.Context) error {
 	s.start()
-	for next := state(s.open); err == nil; {
+	next, err := s.login(ctx)
+	for err == nil {
 		next, err = next(ctx)
 	}
 	if err == io.EOF {
 		return nil
 	}
 	return err
+}
+
+// login runs the states until the client has its resource, in a goroutine that
+// ends then: the stack that a handshake and a login need is not kept for as long
+// as the session lives.
+func (s *stream) login(ctx context.Context) (next state, err error) {
+	var done sync.WaitGroup
+	done.Go(func() {
+		err = netserve.Guard(func() (err error) {
+			for next = s.open; err == nil && s.neg != nil; {
+				next, err = next(ctx)
+			}
+			return err
+		})
+	})
+	done.Wait()
+	if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
+		panic(p) // here, where it ends the stream
+	}
+	return next, err
 }
 
 // start sets the bounds for the time before the login.

@@ -15,6 +15,8 @@ type Entry struct {
 	Node *Node
 	// Owner says whose options they are, for messages: ejabberd_c2s.
 	Owner string
+	// Module says that it is an entry of modules.
+	Module bool
 	// Known are options of the map that the caller reads.
 	Known []string
 	// Datagram says that the socket is one, so that there is no TLS.
@@ -197,6 +199,8 @@ func (x *filler) unknown(n *Node, s *Schema) {
 		case slices.Contains(names, name):
 		case slices.Contains(top, name):
 			x.Errorf(pair.Key, "is an option of the top level and not of %s", x.entry.Owner)
+		case x.entry.Module && listed(storageOptions, name):
+			x.Warnf(pair.Key, "has no effect here: where things are kept is not up to a module")
 		default:
 			x.Errorf(pair.Key, "unknown option of %s", x.entry.Owner).meant(name, names)
 		}

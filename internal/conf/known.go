@@ -63,6 +63,11 @@ mod_shared_roster_ldap mod_sic mod_sip mod_stats mod_stream_mgmt mod_stun_disco 
 mod_tombstones mod_vcard mod_vcard_ldap mod_vcard_xupdate mod_version
 `
 
+// storageOptions are those of many modules about databases and caches.
+const storageOptions = `
+cache_life_time cache_missed cache_size db_type queue_type ram_db_type use_cache use_mam_for_storage
+`
+
 // listenerNames are the modules that may serve a listener.
 const listenerNames = `
 ejabberd_c2s ejabberd_http ejabberd_s2s_in ejabberd_service ejabberd_sip ejabberd_stun

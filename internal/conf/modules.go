@@ -24,7 +24,7 @@ func (d *Document) Module(name string, s Schema) (listed bool, value any, hosts 
 // module decodes the entry name of modules that stands in n, if it does, for
 // the server or for a virtual host.
 func (d *Document) module(name, host string, s Schema, n *Node) any {
-	o := d.Decode(s, Entry{Node: d.options(n), Owner: name})
+	o := d.Decode(s, Entry{Node: d.options(n), Owner: name, Module: true})
 	if n != nil {
 		d.addSettings("modules.", host, []Setting{{Name: name, value: "listed"}})
 		d.addSettings("modules."+name+".", host, o.Settings)

@@ -18,8 +18,17 @@ func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v", p.Value) }
 func Guard(f func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{v, debug.Stack()}
+			err = panicError(v)
 		}
 	}()
 	return f()
+}
+
+// panicError makes an error of what was recovered. A *PanicError is one that was
+// passed on from another goroutine.
+func panicError(v any) *PanicError {
+	if p, ok := v.(*PanicError); ok {
+		return p
+	}
+	return &PanicError{v, debug.Stack()}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -157,7 +156,7 @@ func (s *server) done(ctx context.Context, c net.Conn, err *error) {
 	defer s.handlers.Done()
 	defer s.finish(c)
 	if v := recover(); v != nil {
-		*err = &PanicError{v, debug.Stack()}
+		*err = panicError(v)
 	}
 	if *err != nil {
 		s.failed(ctx, c, *err)

@@ -54,6 +54,9 @@ func (t *TCP) close(reason *stanza.StreamError) error {
 		netserve.Cut(conn) // Close of a TLS connection would write
 	}
 	_ = conn.Close() // the peer may have been faster
+	t.reading.take()
+	t.scan.Discard() // and with it, its buffer
+	t.reading.give()
 	return err
 }
 

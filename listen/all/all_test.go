@@ -146,3 +146,29 @@ func fieldComments(t *testing.T, typ reflect.Type) map[string]string {
 	}
 	return comments
 }
+
+// Files that were written for ejabberd say where modules keep things.
+func TestStorageOptions(t *testing.T) {
+	const file = `
+modules:
+  mod_roster: {db_type: sql, use_cache: true, cache_size: 10000}
+  mod_offline: {use_mam_for_storage: false}
+  mod_stream_mgmt: {queue_type: file}
+`
+	c, err := listen.Parse("ejabberd.yml", []byte(file), registry(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, w := range c.Warnings {
+		if strings.Contains(w.Error(), "has no effect here: where things are kept") {
+			n++
+		}
+	}
+	if n != 5 {
+		t.Errorf("got %v, want 5 warnings", c.Warnings)
+	}
+	if _, err := listen.Parse("ejabberd.yml", []byte("modules:\n  mod_roster: {db_typo: sql}\n"), registry(t)); err == nil {
+		t.Error("an unknown option was taken")
+	}
+}
