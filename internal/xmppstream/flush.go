@@ -19,7 +19,9 @@ const (
 // workspace is what a flusher needs while it runs. The outbox appends to one
 // list of entries while the flusher works off the other.
 type workspace struct {
-	t     stanza.Transport
+	t         stanza.Transport
+	namespace string
+
 	taken []outgoing // being worked off; the batch is from:next
 	from  int
 	next  int
@@ -43,7 +45,7 @@ var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 func (b *Outbox) flush() {
 	w := b.work
 	for b.more(w) {
-		w.encode(b.o.Namespace)
+		w.encode(w.namespace)
 		if w.managed {
 			b.mu.Lock()
 			b.number(w)

@@ -198,7 +198,7 @@ func (b *Outbox) start() {
 		return
 	}
 	b.work = workspaces.Get().(*workspace)
-	b.work.t = b.t
+	b.work.t, b.work.namespace = b.t, b.o.Namespace
 	if b.queue == nil {
 		b.queue = b.work.spare
 	}
@@ -211,11 +211,7 @@ func (b *Outbox) start() {
 // Kick it has no effect. Without a transport there is nobody to tell: then it is
 // up to the caller to call Close.
 func (b *Outbox) Kick(reason *stanza.StreamError) {
-	timeout := endTimeout
-	if b.o.SendTimeout > 0 {
-		timeout = min(timeout, b.o.SendTimeout)
-	}
-	b.end(reason, timeout)
+	b.end(reason, true)
 }
 
 // Close takes no more, writes what is queued, closes the transport with reason
@@ -223,21 +219,26 @@ func (b *Outbox) Kick(reason *stanza.StreamError) {
 // if there is none) plus the time that Transport.Close takes. After Kick or a
 // failed write it only waits. It returns the error of the write that failed.
 func (b *Outbox) Close(reason *stanza.StreamError) error {
-	timeout := b.o.SendTimeout
-	if timeout <= 0 {
-		timeout = endTimeout
-	}
-	b.end(reason, timeout)
+	b.end(reason, false)
 	b.writing.Wait()
 	return b.Err()
 }
 
-// endTimeout bounds the writes of an outbox that is ending.
+// endTimeout bounds the writes of an outbox that is ending, where nothing else
+// does.
 const endTimeout = 5 * time.Second
 
-func (b *Outbox) end(reason *stanza.StreamError, timeout time.Duration) {
+// end takes no more. What is queued has the send timeout to be written; with
+// hurry not longer than endTimeout.
+func (b *Outbox) end(reason *stanza.StreamError, hurry bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	timeout := b.o.SendTimeout
+	if timeout <= 0 {
+		timeout = endTimeout
+	} else if hurry {
+		timeout = min(timeout, endTimeout)
+	}
 	if b.state != outboxOpen {
 		return
 	}
