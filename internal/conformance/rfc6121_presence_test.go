@@ -65,7 +65,7 @@ var presenceRows = []row{
 		login ro
 		ro > <presence type='probe' to='$j' id='x'/>
 		ro ? <presence type='unavailable' from='$j'/>`},
-	{name: "4.3.2.1 the answer for who is away has the id of the probe", finding: "it has no id", script: `
+	{name: "4.3.2.1 the answer for who is away has the id of the probe", script: `
 		roster r j to
 		roster j r from
 		login ro

@@ -74,7 +74,7 @@ var subscriptionRows = []row{
 		jb << <iq type='set'><query $roster><item jid='$r' subscription='none'/></query></iq>
 		ro < <iq type='set'/>
 		ro ? <presence type='unavailable' from='$jb'/>`},
-	{name: "3.1.6 interested resources that are not available get the approval", finding: "it goes to available resources only", script: `
+	{name: "3.1.6 interested resources that are not available get the approval", script: `
 		login ro
 		interested ro
 		here jb 0

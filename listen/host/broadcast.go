@@ -56,11 +56,9 @@ func (l *Local) sendPresence(ctx context.Context, p *stanza.Stanza, to stanza.JI
 	return nil
 }
 
-// blocksOf is blocks for the account of a session.
+// blocksOf is blocks for the account of a session, also of one that has just
+// left the table.
 func (l *Local) blocksOf(me *session, peer stanza.JID) bool {
-	if l.sessions.blocking.Load() == 0 {
-		return false
-	}
 	f := me.account.blocks.Load()
 	return f != nil && (*f)(peer)
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -127,7 +128,9 @@ func (l *Local) answerProbe(ctx context.Context, s *stanza.Stanza) error {
 		}
 	}
 	if !found {
-		errs = append(errs, l.forward(ctx, &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeUnavailable, From: s.To, To: s.From}))
+		errs = append(errs, l.forward(ctx, &stanza.Stanza{
+			Kind: stanza.Presence, Type: stanza.TypeUnavailable, ID: strings.Clone(s.ID), From: s.To, To: s.From,
+		}))
 	}
 	return errors.Join(errs...)
 }

@@ -78,7 +78,7 @@ func (l *Local) inbound(ctx context.Context, s *stanza.Stanza, answers bool) err
 		return err
 	}
 	if change.Pass {
-		toAvailable(l.sessions.of(s.To), s)
+		toInterested(l.sessions.of(s.To), s)
 	}
 	var errs []error
 	if answers {
@@ -91,6 +91,17 @@ func (l *Local) inbound(ctx context.Context, s *stanza.Stanza, answers bool) err
 		errs = append(errs, l.showTo(ctx, s.To, s.From.Bare()))
 	}
 	return errors.Join(errs...)
+}
+
+// toInterested delivers a subscription stanza to the available resources of an
+// account. What answers a request goes to those that asked for the roster, too:
+// RFC 6121, sections 3.1.3, 3.1.6, 3.2.3 and 3.3.3.
+func toInterested(list []*session, s *stanza.Stanza) {
+	for _, to := range list {
+		if to.available() || s.Type != stanza.TypeSubscribe && to.is(stanza.WantsRoster) {
+			_ = to.put(s)
+		}
+	}
 }
 
 // receives reports whether a stanza is for an account that exists and does not

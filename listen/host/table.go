@@ -143,7 +143,9 @@ func (t *table) remove(full stanza.JID, sink stanza.Sink) *session {
 	}
 	t.leave(s)
 	if a.sessions = without(a.sessions, s); len(a.sessions) == 0 {
-		t.block(a, nil)
+		if a.blocks.Load() != nil { // it stays, for the last presence of the session
+			t.blocking.Add(-1)
+		}
 		delete(sh.accounts, bare)
 	}
 	return s
