@@ -2,6 +2,8 @@ package xmlstream
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -15,8 +17,12 @@ func (c *checker) content(b []byte, i int) int {
 				break
 			}
 		}
-		for i < len(b) && class[b[i]]&cText != 0 {
+		short := min(i+shortText, len(b))
+		for i < short && class[b[i]]&cText != 0 {
 			i++
+		}
+		if i == short {
+			i = longText(b, i)
 		}
 		if i >= len(b) || b[i] == '<' {
 			break
@@ -32,6 +38,38 @@ func (c *checker) content(b []byte, i int) int {
 	}
 	c.work += max(i, from) - from
 	return i
+}
+
+// shortText is how much text is looked at byte by byte: most is short.
+const shortText = 32
+
+// longText returns the offset of the first byte from i on that is not cText. It
+// looks at eight bytes at once.
+func longText(b []byte, i int) int {
+	for {
+		for len(b)-i >= 8 {
+			if odd := notPlain(binary.LittleEndian.Uint64(b[i:])); odd != 0 {
+				i += bits.TrailingZeros64(odd) / 8
+				break
+			}
+			i += 8
+		}
+		// White space is below ' ' and yet plain.
+		if i >= len(b) || class[b[i]]&cText == 0 {
+			return i
+		}
+		i++
+	}
+}
+
+// notPlain returns a word whose lowest bit that is set lies in the first byte of
+// w, the lowest, that is below ' ', beyond ASCII, '<', '&' or ']'; 0 if none is.
+// A byte minus another borrows from the next one only if it is the smaller:
+// whatever is set by mistake lies above what is set rightly.
+func notPlain(w uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	lt, amp, bracket := w^('<'*ones), w^('&'*ones), w^(']'*ones)
+	return ((w-' '*ones)&^w | (lt-ones)&^lt | (amp-ones)&^amp | (bracket-ones)&^bracket | w) & high
 }
 
 // special checks what begins at b[i], where something else stands than a plain
