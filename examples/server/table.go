@@ -76,6 +76,6 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 		fmt.Fprintf(t, "  \t%s\n  \t%s\n", f[:half], f[half:])
 	}
 	t.Flush()
-	fmt.Fprintln(w, "\nThe password is not printed again: it is kept, as everything else, in", filepath.Join(s.data, storeFile)+".")
+	fmt.Fprintf(w, "\nThe password is not printed again and kept nowhere; the account is in %s, with everything else.\n", filepath.Join(s.data, storeFile))
 	fmt.Fprintln(w, "More accounts: register from the client, or start with -register bo@localhost:PASSWORD")
 }

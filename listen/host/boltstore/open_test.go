@@ -165,7 +165,7 @@ func otherFiles(good []byte, h header) []otherFile {
 		{"both first pages lost", change(func(b []byte) { clear(b[:2*size]) }), ErrNoStore, ""},
 		{"both first pages damaged", change(func(b []byte) { b[60]++; b[size+60]++ }), ErrDamaged, "both"},
 		{"list of free pages lost", change(func(b []byte) { clear(b[int(h.freeList)*size:][:size]) }), ErrDamaged, "page"},
-		{"list of free pages senseless", change(func(b []byte) { b[int(h.freeList)*size+16]++ }), ErrDamaged, "free pages"},
+		{"list of free pages senseless", change(func(b []byte) { b[int(h.freeList)*size+16+4]++ }), ErrDamaged, "free pages"},
 		{"root lost", change(func(b []byte) { clear(b[int(h.root)*size:][:size]) }), ErrDamaged, "page"},
 		{"root damaged", change(func(b []byte) { b[int(h.root)*size+16+8+3] = 0xff }), ErrDamaged, "outside"},
 	}
