@@ -147,7 +147,10 @@ func TestEndsSession(t *testing.T) {
 				t.Errorf("got reason %v, want %s", end.reason, tt.want)
 			}
 			r.drain()
-			r.log.expect(t, "session of ana@one.test/boat: "+tt.want)
+			_, line, _ := strings.Cut(r.log.String(), `msg="connection failed"`)
+			if !strings.Contains(line, tt.want) || !strings.Contains(line, "user=ana@one.test/boat") {
+				t.Errorf("got log %s, want a failed connection with %s and its user", r.log.String(), tt.want)
+			}
 		})
 	}
 }

@@ -159,7 +159,7 @@ func (s *stream) end(ctx context.Context, err error) error {
 		}
 		if isLost(err) && s.detach(ctx, x, err) {
 			_ = s.t.Close(closing(err))
-			return fmt.Errorf("session of %s waits to be resumed: %w", s.jid, err)
+			return s.user(fmt.Errorf("session waits to be resumed: %w", err))
 		}
 		x.mu.Lock()
 		m.ended = true
@@ -214,10 +214,13 @@ func (s *stream) report(err error) error {
 		return fmt.Errorf("%w, after a failed login: %w", err, s.neg.failed)
 	}
 	if err != nil && s.neg == nil {
-		return fmt.Errorf("session of %s: %w", s.jid, err)
+		return s.user(err)
 	}
 	return err
 }
+
+// user makes an error one of the client's, whom the log then names.
+func (s *stream) user(err error) error { return &netserve.UserError{User: s.jid.String(), Err: err} }
 
 // closing returns what the client is told, nil for no error.
 func closing(err error) *stanza.StreamError {
