@@ -98,6 +98,21 @@ func checkTables(ctx context.Context, r *Report, known int) func(*bbolt.Tx) erro
 
 // checkPages checks what bbolt takes for granted.
 func checkPages(ctx context.Context, path string, r *Report) error {
+	return readPages(path, func(f *os.File, h header) error {
+		r.Pages = int64(h.end)
+		w := &walker{ctx: ctx, file: f, header: h, report: func(format string, args ...any) {
+			r.add(Problem{Text: fmt.Sprintf(format, args...)})
+		}}
+		if err := w.walk(); err != nil {
+			return err
+		}
+		w.leaked()
+		return nil
+	})
+}
+
+// readPages opens a file to read its pages past bbolt.
+func readPages(path string, read func(*os.File, header) error) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -111,11 +126,7 @@ func checkPages(ctx context.Context, path string, r *Report) error {
 	if err != nil {
 		return err
 	}
-	r.Pages = int64(h.end)
-	w := &walker{ctx: ctx, file: f, header: h, report: func(format string, args ...any) {
-		r.add(Problem{Text: fmt.Sprintf(format, args...)})
-	}}
-	return w.walk()
+	return read(f, h)
 }
 
 // checker checks the records of a file whose pages are sound.

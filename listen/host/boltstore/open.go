@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,9 @@ func (s *Store) open(steps []migration) (err error) {
 // prepare checks and completes a file that is open.
 func (s *Store) prepare(steps []migration) error {
 	s.checkMode()
+	if err := s.verifyPages(); err != nil {
+		return err
+	}
 	if s.options.ReadOnly {
 		return checkSchema(s.db, len(steps)+1)
 	}
@@ -57,6 +61,23 @@ func (s *Store) prepare(steps []migration) error {
 		return err
 	}
 	return syncDir(filepath.Dir(s.path)) // the file may be new
+}
+
+// verifyPages reads the pages of a file that is locked, if it is not too large.
+func (s *Store) verifyPages() error {
+	return readPages(s.path, func(f *os.File, h header) error {
+		if int64(h.end)*int64(h.pageSize) > s.options.VerifyPages {
+			return nil
+		}
+		var err error
+		w := &walker{ctx: context.Background(), file: f, header: h, report: func(format string, args ...any) {
+			if err == nil {
+				err = fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...))
+			}
+		}}
+		_ = w.walk() // it fails with its context alone
+		return err
+	})
 }
 
 // checkMode warns of a file that others may read: it holds what is as good as

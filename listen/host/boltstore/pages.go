@@ -224,8 +224,7 @@ type walker struct {
 // maxDepth is how deep trees may be; bbolt's are a few levels.
 const maxDepth = 64
 
-// walk checks everything that bbolt relies on. An error is that of ctx or of the
-// system.
+// walk checks everything that bbolt relies on. An error is that of ctx.
 func (w *walker) walk() error {
 	w.used = make([]bool, w.end)
 	free, err := readFreePages(w.file, w.header)
@@ -240,15 +239,17 @@ func (w *walker) walk() error {
 		p, _, _ := readPage(w.file, w.header, w.freeList)
 		w.claim(p)
 	}
-	if err := w.tree(w.root, nil, nil, 0); err != nil {
-		return err
-	}
+	return w.tree(w.root, nil, nil, 0)
+}
+
+// leaked reports the pages that nobody can use any more, which does no harm but
+// to the size of the file. It comes after walk.
+func (w *walker) leaked() {
 	for id, used := range w.used {
 		if id >= 2 && !used {
 			w.report("page %d is neither in use nor free", id)
 		}
 	}
-	return nil
 }
 
 // claim notes that a page is in use, and reports whether it was not.

@@ -48,15 +48,27 @@ type Options struct {
 	BatchOperations int
 	BatchBytes      int
 
+	// VerifyPages is how many bytes a file may have for Open to read all of its
+	// pages and refuse one that is damaged; 0: none is read. bbolt trusts the pages
+	// of its file: one that makes no sense can end the process at any time. A
+	// gigabyte takes a second or two, and longer when it comes from a slow disk;
+	// Check reads files of any size.
+	VerifyPages int64
+
 	// ReadOnly lets nothing be changed. Several processes may read a file at
 	// the same time, none while one may write.
 	ReadOnly bool
 }
 
 // Defaults returns the options that suit most servers: a queue of 65,536
-// operations and 64 MiB, transactions of 8,192 operations and 16 MiB.
+// operations and 64 MiB, transactions of 8,192 operations and 16 MiB, and files of
+// up to 1 GiB whose pages are read before they are used.
 func Defaults() Options {
-	return Options{QueueOperations: 1 << 16, QueueBytes: 64 << 20, BatchOperations: 1 << 13, BatchBytes: 16 << 20}
+	return Options{
+		QueueOperations: 1 << 16, QueueBytes: 64 << 20,
+		BatchOperations: 1 << 13, BatchBytes: 16 << 20,
+		VerifyPages: 1 << 30,
+	}
 }
 
 // Store keeps in one file what a host stores of its users. It is safe for
