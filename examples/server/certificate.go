@@ -33,10 +33,31 @@ func selfSigned(dir string, hosts []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("self-made certificate: %w", err)
 	}
-	if err := os.WriteFile(path, slices.Concat(key, cert), 0o600); err != nil {
+	if err := replaceFile(path, slices.Concat(key, cert)); err != nil {
 		return "", fmt.Errorf("self-made certificate: %w", err)
 	}
 	return path, nil
+}
+
+// replaceFile writes a file that only this user can read. The name stands for a
+// whole file at any time, so that a crash does not leave half of one.
+func replaceFile(path string, data []byte) error {
+	next := path + ".new"
+	if err := os.Remove(next); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(next, path)
+	}
+	return err
 }
 
 // fileName makes a file name of a domain, which may be an address.

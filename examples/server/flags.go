@@ -30,6 +30,8 @@ type flags struct {
 	metrics    string
 	logFormat  string
 	accounts   []account
+
+	badAccount error // of -register
 }
 
 // account is the value of a -register flag.
@@ -52,6 +54,8 @@ func parseFlags(args []string, help io.Writer) (flags, error) {
 		return f, err
 	}
 	switch {
+	case f.badAccount != nil:
+		return f, fmt.Errorf("-register: %w", f.badAccount)
 	case set.NArg() > 0:
 		return f, fmt.Errorf("unexpected argument %q: a configuration file goes with -config", set.Arg(0))
 	case f.diff != "" && (!f.check || f.config == ""):
@@ -80,19 +84,29 @@ func (f *flags) set() *flag.FlagSet {
 	return set
 }
 
-// register reads the value of a -register flag.
+// register reads the value of a -register flag. It leaves the error for later:
+// package flag would print the value, with the password in it.
 func (f *flags) register(s string) error {
+	a, err := parseAccount(s)
+	if err != nil {
+		f.badAccount = err
+		return nil
+	}
+	f.accounts = append(f.accounts, a)
+	return nil
+}
+
+func parseAccount(s string) (account, error) {
 	jid, password, ok := strings.Cut(s, ":")
-	if !ok {
-		return errors.New("want user@host:password")
+	if !ok || password == "" {
+		return account{}, errors.New("want user@host:password")
 	}
 	user, err := stanza.ParseJID(jid)
-	if err != nil {
-		return err
+	switch {
+	case err != nil:
+		return account{}, err
+	case user.Local() == "" || user.IsFull():
+		return account{}, fmt.Errorf("%q is not of the form user@host", jid)
 	}
-	if user.Local() == "" || user.IsFull() {
-		return fmt.Errorf("%q is not of the form user@host", jid)
-	}
-	f.accounts = append(f.accounts, account{user, password})
-	return nil
+	return account{user, password}, nil
 }

@@ -13,6 +13,7 @@ func TestFlags(t *testing.T) {
 		{"none", "", ""},
 		{"all", "-config a.yml -data d -check -register ana@one.test:pw -register bo@one.test:p:w", ""},
 		{"register without password", "-register ana@one.test", "want user@host:password"},
+		{"register with an empty password", "-register ana@one.test:", "want user@host:password"},
 		{"register a domain", "-register one.test:pw", "not of the form user@host"},
 		{"register a resource", "-register ana@one.test/x:pw", "not of the form user@host"},
 		{"register nonsense", "-register @:pw", "not a JID"},
@@ -37,5 +38,14 @@ func TestFlags(t *testing.T) {
 				t.Errorf("got %+v", f)
 			}
 		})
+	}
+}
+
+// An error must not show the password: it may end in a log.
+func TestRegisterErrorHidesPassword(t *testing.T) {
+	for _, value := range []string{"bo:s3cret", "@:s3cret", "bo@one.test/x:s3cret"} {
+		if _, err := parseFlags([]string{"-register", value}, t.Output()); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("-register %q: got %v, want an error without the password", value, err)
+		}
 	}
 }

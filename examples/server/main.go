@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -38,11 +37,6 @@ func main() {
 	}
 	if f.check {
 		os.Exit(check(f, os.Stdout))
-	}
-	if os.Getenv("GOGC") == "" {
-		// Most of the heap are sessions, which the collector marks again and
-		// again: at 100 a message costs 15 to 20 % more.
-		debug.SetGCPercent(200)
 	}
 	if err := run(f); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -71,9 +65,12 @@ func run(f flags) error {
 		return err
 	}
 	s.printStart(os.Stdout)
+	if tuneMemory() {
+		s.background.begin(returnMemory)
+	}
 	for sig := range signals {
 		if slices.Contains(backupSignals(), sig) {
-			s.backup(ctx)
+			s.beginBackup()
 		} else if sig == syscall.SIGHUP {
 			s.reload(ctx)
 		} else {

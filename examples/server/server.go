@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/internal/logs"
@@ -59,6 +61,9 @@ type server struct {
 	loaded  loaded         // what metrics tell of it
 	metrics *metricsServer // nil without -metrics
 
+	background background
+	backingUp  atomic.Bool
+
 	admin    stanza.JID // made by this start, zero if none was
 	password string     // of admin
 }
@@ -66,7 +71,7 @@ type server struct {
 // newServer returns a server without its parts. The log goes to out.
 func newServer(f flags, out slog.Handler) *server {
 	h := logs.New(out)
-	return &server{flags: f, logs: h, log: h.Logger("server")}
+	return &server{flags: f, logs: h, log: h.Logger("server"), background: newBackground()}
 }
 
 // assemble puts the parts together without opening anything.
@@ -167,7 +172,10 @@ func (s *server) begin(ctx context.Context) error {
 // configuration, an administrator if there is no account at all.
 func (s *server) createAccounts(ctx context.Context) error {
 	for _, a := range s.accounts {
-		if err := s.host.Accounts.Create(ctx, a.user, a.password); err != nil && !errors.Is(err, host.ErrExists) {
+		switch err := s.host.Accounts.Create(ctx, a.user, a.password); {
+		case errors.Is(err, host.ErrExists):
+			s.log.Info("account of -register exists already and keeps its password", netserve.KeyUser, a.user)
+		case err != nil:
 			return fmt.Errorf("-register %s: %w", a.user, err)
 		}
 	}
@@ -192,11 +200,33 @@ func (s *server) stop() {
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s.listen.Shutdown(now) // the error is that it did not wait
+	s.background.stop()
 	if s.metrics != nil {
 		s.metrics.stop()
 	}
 	s.closeStore()
 	s.log.Info("stopped")
+}
+
+// background is what goes on beside the listeners until the server stops.
+type background struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	group  *sync.WaitGroup
+}
+
+func newBackground() background {
+	ctx, cancel := context.WithCancel(context.Background())
+	return background{ctx, cancel, new(sync.WaitGroup)}
+}
+
+// begin runs f, which returns when its context is cancelled.
+func (b background) begin(f func(context.Context)) { b.group.Go(func() { f(b.ctx) }) }
+
+// stop ends what was begun and waits for it.
+func (b background) stop() {
+	b.cancel()
+	b.group.Wait()
 }
 
 func (s *server) notify(n listen.Notification, status string) {

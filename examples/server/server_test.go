@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -238,4 +239,41 @@ func TestStartOutput(t *testing.T) {
 		}
 	}
 	login(t, s, 0, "admin", s.password)
+}
+
+// Whoever is faster than the first start must not get the administrator's name.
+func TestAdminIsReserved(t *testing.T) {
+	s := startServer(t, builtIn(t))
+	p := stanza.Peer{Addr: netip.MustParseAddrPort("127.0.0.1:50000"), Name: "tcp"}
+	for name, refused := range map[string]bool{"Admin": true, "carol": false} {
+		iq, err := stanza.Parse("<iq xmlns='jabber:client' type='set' id='r1' to='localhost'><query xmlns='jabber:iq:register'><username>" + name + "</username><password>mine</password></query></iq>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = s.host.Register.HandleIQ(t.Context(), iq, p); (err != nil) != refused {
+			t.Errorf("registering %s in-band: got %v, want refused: %v", name, err, refused)
+		}
+	}
+}
+
+// A certificate whose writing was cut short does not keep the server from its
+// next start.
+func TestSelfSignedReplaces(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "localhost.pem.new"), "half of")
+	for range 2 {
+		path, err := selfSigned(dir, []string{"localhost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("got %v, %v; want a file of mode 0600", info, err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "localhost.pem.new")); !os.IsNotExist(err) {
+		t.Errorf("got %v, want no other file", err)
+	}
 }

@@ -46,6 +46,19 @@ func (s *server) closeStore() {
 	}
 }
 
+// beginBackup makes a backup in the background. While it does, others are not
+// begun: the file would be theirs, too.
+func (s *server) beginBackup() {
+	if !s.backingUp.CompareAndSwap(false, true) {
+		s.log.Warn("a backup is under way already, no other is begun")
+		return
+	}
+	s.background.begin(func(ctx context.Context) {
+		defer s.backingUp.Store(false)
+		s.backup(ctx)
+	})
+}
+
 // backup copies the store, which goes on, to a file beside it.
 func (s *server) backup(ctx context.Context) {
 	path := filepath.Join(s.data, storeFile+".backup")

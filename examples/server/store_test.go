@@ -39,6 +39,27 @@ func TestBackup(t *testing.T) {
 	}
 }
 
+// A backup goes on beside the rest, alone, and ends with the server.
+func TestBackupInBackground(t *testing.T) {
+	var log strings.Builder
+	f := builtIn(t)
+	s, err := start(t.Context(), f, logHandler(&log, "text"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.backingUp.Store(true) // as while one is under way
+	s.beginBackup()
+	s.backingUp.Store(false)
+	s.beginBackup()
+	s.stop()
+	if got := strings.Count(log.String(), "backup is under way already"); got != 1 {
+		t.Errorf("refused %d times, want once: %s", got, log.String())
+	}
+	if got := strings.Count(log.String(), "backup written") + strings.Count(log.String(), "backup failed"); got != 1 {
+		t.Errorf("ended %d times, want once: %s", got, log.String())
+	}
+}
+
 func TestCheckStoreRefuses(t *testing.T) {
 	s := startServer(t, builtIn(t))
 	text := filepath.Join(t.TempDir(), "text.db")
