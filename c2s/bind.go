@@ -99,14 +99,26 @@ func (s *stream) establish(ctx context.Context, iq *stanza.Stanza, full stanza.J
 	x.mu.Unlock()
 	l.srv.sessions.add(x)
 	jid := stanza.AppendEscaped([]byte("<bind xmlns='"+xmppstream.NSBind+"'><jid>"), full.String())
-	if err := s.attach(x, s.encode(iq.Result(string(jid)+"</jid></bind>"))); err != nil {
+	var err error
+	x.tell(func() { // what arrives from now on waits until the host has heard of the session
+		if err = s.attach(x, s.encode(iq.Result(string(jid)+"</jid></bind>"))); err != nil {
+			return
+		}
+		peer := s.t.Peer()
+		l.log.InfoContext(ctx, "client has logged in", netserve.KeyUser, full.String(), netserve.KeyPeer, peer.Addr.String(),
+			"mechanism", s.mechanism, "transport", peer.Name, "encrypted", peer.TLS != nil, "took", time.Since(since))
+		if l.h.Session != nil {
+			l.h.Session.Bound(ctx, s.info())
+		}
+	})
+	if err != nil {
 		return err
 	}
-	peer := s.t.Peer()
-	l.log.InfoContext(ctx, "client has logged in", netserve.KeyUser, full.String(), netserve.KeyPeer, peer.Addr.String(),
-		"mechanism", s.mechanism, "transport", peer.Name, "encrypted", peer.TLS != nil, "took", time.Since(since))
-	if l.h.Session != nil {
-		x.tell(func() { l.h.Session.Bound(ctx, s.info()) })
+	x.mu.Lock()
+	x.bound = true
+	x.mu.Unlock()
+	if x.out.Ending() { // a kick that came too early to end it
+		return stanza.ErrClosed
 	}
 	return nil
 }

@@ -222,7 +222,7 @@ func TestEarlyDelivery(t *testing.T) {
 		c.Send(bindRequest("boat"))
 		c.expectError("conflict")
 		end := receive(t, "end", r.fake.ended)
-		if len(end.undelivered) != 3 || end.undelivered[0].ID != "0" {
+		if len(end.undelivered) != 3 || end.undelivered[0].Stanza.ID != "0" {
 			t.Errorf("got %v undelivered, want the three messages", end.undelivered)
 		}
 		if err := r.fake.binding.Sink.Deliver(&stanza.Stanza{Kind: stanza.Message}); !errors.Is(err, stanza.ErrClosed) {

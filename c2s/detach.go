@@ -49,15 +49,6 @@ func (s *stream) detach(ctx context.Context, x *session, cause error) bool {
 	return true
 }
 
-// hurry ends the session now if it is detached.
-func (x *session) hurry() {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.m.away != nil && x.m.away.timer.Stop() {
-		go x.expire() // the listener waits for it
-	}
-}
-
 // keep gives what the client has not got into the care of the host.
 func (s *stream) keep(ctx context.Context, x *session, info stanza.SessionInfo) {
 	h := s.l.h.Session
@@ -105,10 +96,11 @@ func (x *session) endDetached(err error) {
 		x.mu.Unlock()
 		return
 	}
-	x.m.away, x.m.ended = nil, true
+	x.m.away, x.ended = nil, true
 	x.mu.Unlock()
 	l := gone.l
 	defer l.detached.remove(x)
+	defer x.out.Close(nil) // it waits for the end of the last connection
 	gone.timer.Stop()
 	if reason := x.out.Reason(); reason != nil {
 		err = reason
@@ -148,43 +140,4 @@ func (w *waiting) all() []*session {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Keys(w.set))
-}
-
-// heed ends the detached sessions of a listener when ctx is cancelled. The
-// function that it returns waits until there are none.
-func (l *listener) heed(ctx context.Context) (wait func()) {
-	var ending sync.WaitGroup
-	ending.Add(1)
-	stop := context.AfterFunc(ctx, func() {
-		defer ending.Done()
-		l.endAll()
-	})
-	return func() {
-		l.detached.group.Wait()
-		if !stop() {
-			ending.Wait()
-		}
-	}
-}
-
-// atOnce is how many detached sessions are ended at the same time.
-const atOnce = 32
-
-// endAll ends the sessions that are detached now.
-func (l *listener) endAll() {
-	all := l.detached.all()
-	next := make(chan *session)
-	var workers sync.WaitGroup
-	for range min(atOnce, len(all)) {
-		workers.Go(func() {
-			for x := range next {
-				x.endDetached(errShutdown)
-			}
-		})
-	}
-	for _, x := range all {
-		next <- x
-	}
-	close(next)
-	workers.Wait()
 }

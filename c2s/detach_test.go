@@ -81,19 +81,22 @@ func TestDetachOrEnd(t *testing.T) {
 
 // TestDetachedInfo checks what the host hears of a session without connection.
 func TestDetachedInfo(t *testing.T) {
-	r := start(t, manage)
-	c, id := r.managed("ana", "boat")
-	c.Close()
-	info := receive(t, "session", r.fake.detached)
-	if info.JID.String() != "ana@one.test/boat" || info.Mechanism != "PLAIN" || info.Peer.Name != "tcp" {
-		t.Errorf("got %+v, want ana@one.test/boat by PLAIN over tcp", info)
-	}
-	r.resume("ana", id, 0)
-	if again := receive(t, "session", r.fake.resumed); again.JID != info.JID || again.Peer.Addr == info.Peer.Addr {
-		t.Errorf("got %+v, want the same session from another port", again)
-	}
-	r.log.expect(t, "waits to be resumed")
-	r.log.expect(t, "client has resumed its session")
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, manage)
+		c, id := r.managed("ana", "boat")
+		c.Close()
+		info := <-r.fake.detached
+		if info.JID.String() != "ana@one.test/boat" || info.Mechanism != "PLAIN" || info.Peer.Name != "tcp" {
+			t.Errorf("got %+v, want ana@one.test/boat by PLAIN over tcp", info)
+		}
+		r.resume("ana", id, 0)
+		if again := <-r.fake.resumed; again.JID != info.JID || again.Peer.Addr == info.Peer.Addr {
+			t.Errorf("got %+v, want the same session from another port", again)
+		}
+		synctest.Wait()
+		r.log.expect(t, "waits to be resumed")
+		r.log.expect(t, "client has resumed its session")
+	})
 }
 
 // TestExpires ends a session that is not resumed in time: nothing is lost, and
@@ -302,7 +305,7 @@ func TestKeep(t *testing.T) {
 				var asked []string
 				blocked := make(chan struct{})
 				r := start(t, manage, func(r *rig) {
-					r.fake.onKeep = func(waiting []*stanza.Stanza) []*stanza.Stanza {
+					r.fake.onKeep = func(waiting []stanza.Queued) []*stanza.Stanza {
 						asked = append(asked, undelivered(ending{undelivered: waiting}))
 						<-blocked
 						return store.keep(waiting)
@@ -315,6 +318,7 @@ func TestKeep(t *testing.T) {
 				synctest.Wait()
 				c.Close()
 				<-r.fake.detached
+				synctest.Wait()
 				r.deliver("ana@one.test/boat", 4, 4) // while the store is busy
 				var safe atomic.Int32
 				sink := r.fake.sink("ana@one.test/boat").(stanza.Confirmer)
@@ -326,7 +330,7 @@ func TestKeep(t *testing.T) {
 				}
 				if !resume {
 					end := <-r.fake.ended
-					if undelivered(end) != "2 3 4" || end.undelivered[0].Kept != 1 || end.undelivered[2].Kept != 0 {
+					if undelivered(end) != "2 3 4" || end.undelivered[0].Stanza.Kept != 1 || end.undelivered[2].Stanza.Kept != 0 {
 						t.Errorf("got %q undelivered, want 2 3 4, the first two with keys", undelivered(end))
 					}
 					return
@@ -351,7 +355,7 @@ func TestKeep(t *testing.T) {
 func TestKeepOfAnotherLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, manage, func(r *rig) {
-			r.fake.onKeep = func(waiting []*stanza.Stanza) []*stanza.Stanza { return waiting[1:] }
+			r.fake.onKeep = func(waiting []stanza.Queued) []*stanza.Stanza { return stanzasOf(waiting[1:]) }
 		})
 		c, id := r.managed("ana", "boat")
 		r.deliver("ana@one.test/boat", 1, 3)
@@ -371,9 +375,9 @@ func TestKickWhileKeeping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		blocked := make(chan struct{})
 		r := start(t, manage, func(r *rig) {
-			r.fake.onKeep = func(waiting []*stanza.Stanza) []*stanza.Stanza {
+			r.fake.onKeep = func(waiting []stanza.Queued) []*stanza.Stanza {
 				<-blocked
-				return waiting
+				return stanzasOf(waiting)
 			}
 		})
 		c, _ := r.managed("ana", "boat")
@@ -395,12 +399,12 @@ func TestKickWhileKeeping(t *testing.T) {
 
 // TestPanicOfHost checks that a host that panics costs no more than a session.
 func TestPanicOfHost(t *testing.T) {
-	for _, where := range []string{"keep", "end"} {
+	for _, where := range []string{"keep", "end", "end of a session that was replaced"} {
 		t.Run(where, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t, manage, func(r *rig) {
 					if where == "keep" {
-						r.fake.onKeep = func([]*stanza.Stanza) []*stanza.Stanza { panic("oh no") }
+						r.fake.onKeep = func([]stanza.Queued) []*stanza.Stanza { panic("oh no") }
 					} else {
 						r.fake.onEnded = func() { panic("oh no") }
 					}
@@ -408,6 +412,10 @@ func TestPanicOfHost(t *testing.T) {
 				c, id := r.managed("ana", "boat")
 				r.deliver("ana@one.test/boat", 1, 1)
 				c.Expect(smRequest)
+				if strings.Contains(where, "replaced") {
+					r.fake.sink("ana@one.test/boat").Kick(replaced)
+					c.expectError("conflict")
+				}
 				c.Close()
 				time.Sleep(time.Hour) // resume_timeout
 				r.log.expect(t, "oh no")

@@ -214,8 +214,8 @@ func TestQueueBound(t *testing.T) {
 					t.Errorf("got reason %v, want resource-constraint", end.reason)
 				}
 				for i, s := range end.undelivered {
-					if want := fmt.Sprint(taken - len(end.undelivered) + i); s.ID != want {
-						t.Errorf("got undelivered stanza %s, want %s", s.ID, want)
+					if want := fmt.Sprint(taken - len(end.undelivered) + i); s.Stanza.ID != want {
+						t.Errorf("got undelivered stanza %s, want %s", s.Stanza.ID, want)
 					}
 				}
 				if len(end.undelivered) < taken-7 { // the connection takes 64 KiB

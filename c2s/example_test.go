@@ -29,6 +29,8 @@ func (house) Bind(_ context.Context, b stanza.Binding) (stanza.JID, error) {
 	return b.JID.WithResource("door")
 }
 
+func (house) Admit(stanza.Binding) error { return nil }
+
 func (house) Release(context.Context, stanza.JID, stanza.Sink) {}
 
 func (house) Route(_ context.Context, s *stanza.Stanza) error {

@@ -47,6 +47,11 @@ type Router interface {
 	// ResourceConstraint.
 	Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error)
 
+	// Admit says why a login must not go on with a session that Bind has
+	// registered for b.JID and b.Sink (XEP-0198, section 5): a *stanza.Error as
+	// Bind returns it. nil: it may. It must not block.
+	Admit(b stanza.Binding) error
+
 	// Release ends a session that Bind registered for this sink; it does
 	// nothing if another one holds the address by now. The router tells those
 	// who have to know, with unavailable presence.
@@ -136,9 +141,9 @@ type SessionEvents interface {
 
 	// Keep comes after Detached. waiting is what the client has not
 	// acknowledged, oldest first. Keep puts messages into the care of a store and
-	// returns the list with the copies in their places (Stanza.Kept); it waits
-	// for the store. A host without one returns waiting.
-	Keep(ctx context.Context, s stanza.SessionInfo, waiting []*stanza.Stanza) []*stanza.Stanza
+	// returns the stanzas, with the copies (Stanza.Kept) in their places; it waits
+	// for the store. A host without one returns the stanzas of waiting.
+	Keep(ctx context.Context, s stanza.SessionInfo, waiting []stanza.Queued) []*stanza.Stanza
 
 	// Resumed comes when the client is back, with another Peer. What waited is
 	// sent after it. A client that is back before the loss of its connection was
@@ -152,8 +157,9 @@ type SessionEvents interface {
 
 	// Ended comes after Release. undelivered are the stanzas that were queued
 	// and never reached the client, oldest first: neither written nor, with
-	// acknowledgements, acknowledged. The host decides what becomes of them.
+	// acknowledgements, acknowledged. The host decides what becomes of them. The
+	// connection may still be closing.
 	// When it returns, others are told that their stanzas are safe. reason is nil
 	// if the client closed the stream in order.
-	Ended(ctx context.Context, s stanza.SessionInfo, undelivered []*stanza.Stanza, reason error)
+	Ended(ctx context.Context, s stanza.SessionInfo, undelivered []stanza.Queued, reason error)
 }

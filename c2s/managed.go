@@ -33,21 +33,19 @@ type managed struct {
 
 	// turn is held while something that the client sent is handled, and while the
 	// session changes its stream or ends. It guards session.on and replay.
-	turn   chan struct{}
+	turn   turn
 	replay []uint64 // what the client will send again, though it was handled
 
-	// The session's mu guards these.
-	away  *away // nil: it has a stream
-	ended bool
+	away *away // nil: it has a stream; the session's mu guards it
 
 	mu      sync.Mutex
 	handled uint32      // stanzas, modulo 2^32
 	safe    uint32      // of them, those that nothing can happen to any more
 	recent  []uint64    // prints of the others, in order
-	gap     bool        // some are missing at the end of recent
-	epoch   int         // of the numbers; it changes if a client does not send what it should
-	asked   bool        // the client waits for an <a/>
 	late    *time.Timer // for asked; nil: none so far
+	epoch   uint32      // of the numbers; it changes if a client does not send what it should
+	gap     bool        // some are missing at the end of recent
+	asked   bool        // the client waits for an <a/>
 	waiting bool        // late is running
 }
 
@@ -65,13 +63,18 @@ func (s *stream) command(x *session, e *stanza.Element) (state, error) {
 		x.answer()
 		return nil, nil
 	case e.Name.Local == "a" && x.m != nil:
-		h, err := xmppstream.ParseAck(e)
-		if err != nil {
-			return nil, err
-		}
-		return nil, x.out.Acked(h)
+		return nil, x.acked(e)
 	}
 	return nil, unsupported(e)
+}
+
+// acked takes an <a/>.
+func (x *session) acked(e *stanza.Element) error {
+	h, err := xmppstream.ParseAck(e)
+	if err != nil {
+		return err
+	}
+	return x.out.Acked(h)
 }
 
 // enable begins to manage the stream.
@@ -91,22 +94,21 @@ func (s *stream) enable(x *session, e *stanza.Element) (state, error) {
 	if err != nil {
 		return nil, x.send(smFailed(stanza.BadRequest))
 	}
-	m := &managed{turn: make(chan struct{}, 1)}
+	m := new(managed)
 	var answer xmppstream.Enabled
 	if wait := o.wait(want.Max); want.Resume && wait > 0 {
 		m.id, m.wait = rand.Text(), wait
 		answer = xmppstream.Enabled{ID: m.id, Resume: true, Max: wait}
 	}
+	x.mu.Lock() // a kick comes before Manage, or sees what it has to end
+	defer x.mu.Unlock()
 	err = x.out.Manage(string(answer.AppendXML(nil)), xmppstream.AckOptions{
 		Stanzas: o.MaxAckQueue, Timeout: o.AckTimeout, Resumable: m.id != "",
 	})
 	if err != nil {
 		return nil, x.refused(err)
 	}
-	x.mu.Lock()
-	x.m = m
-	x.mu.Unlock()
-	if m.id != "" {
+	if x.m = m; m.id != "" {
 		s.l.srv.sessions.addResumable(x)
 	}
 	return s.serve, nil
@@ -134,15 +136,14 @@ func smFailed(c stanza.Condition) string {
 
 // seize takes the turn, and reports whether the session is still this stream's.
 func (s *stream) seize(x *session) bool {
-	x.m.turn <- struct{}{}
-	s.holds = true
+	s.holds = x.m.turn.take(nil)
 	return x.on == s
 }
 
 // yield gives the turn back.
 func (s *stream) yield(x *session) {
 	s.holds = false
-	<-x.m.turn
+	x.m.turn.give()
 }
 
 // handleManaged does what handle does, on a managed stream: it counts stanzas.
@@ -154,13 +155,18 @@ func (s *stream) handleManaged(ctx context.Context, x *session, in stanza.Incomi
 	var p uint64
 	if in.Stanza != nil {
 		if p = printOf(in.Stanza); m.isRepeated(p) {
-			m.note(p)
+			if m.note(p) {
+				x.mark()
+			}
 			s.yield(x)
 			return nil, nil
 		}
 	}
 	next, err := s.handle(ctx, x, in, err)
-	if in.Stanza != nil && err == nil && m.note(p) {
+	switch {
+	case err == errUnheard:
+		err = nil
+	case in.Stanza != nil && err == nil && m.note(p):
 		x.mark()
 	}
 	s.yield(x) // not after a panic: then end goes on with the turn
@@ -220,7 +226,7 @@ func (x *session) mark() {
 }
 
 // isSafe acknowledges n stanzas.
-func (x *session) isSafe(n uint32, epoch int) {
+func (x *session) isSafe(n, epoch uint32) {
 	m := x.m
 	m.mu.Lock()
 	if epoch != m.epoch {

@@ -87,7 +87,7 @@ func (r *rig) deliver(jid string, from, to int) {
 func undelivered(end ending) string {
 	var list []string
 	for _, s := range end.undelivered {
-		list = append(list, s.ID)
+		list = append(list, s.Stanza.ID)
 	}
 	return strings.Join(list, " ")
 }

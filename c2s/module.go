@@ -56,7 +56,7 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 		o.TLS = o.TLS.Clone()
 		o.TLS.ClientAuth = tls.RequestClientCert
 	}
-	l := s.listener(o)
+	l := s.listener(ctx, o)
 	if l.o.TLS != nil {
 		l.tls = netserve.NewTLS(l.o.TLS)
 	}
@@ -82,7 +82,7 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 // the connection must be encrypted is up to who accepted it. PLAIN still needs
 // t.Peer().Secure or Options.AllowPlainWithoutTLS.
 func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) error {
-	l := s.listener(o)
+	l := s.listener(ctx, o)
 	wait := l.heed(ctx)
 	defer wait()
 	err := netserve.Guard(func() error { return l.serve(ctx, t) })
@@ -95,6 +95,7 @@ func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Optio
 
 // listener is what the sessions of one listener share.
 type listener struct {
+	ctx context.Context // of the call that serves its connections
 	srv *Server
 	h   *Host
 	o   Options
@@ -102,11 +103,12 @@ type listener struct {
 	tls *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
 	log *slog.Logger
 
+	streams  streams
 	detached waiting
 }
 
-func (s *Server) listener(o Options) *listener {
-	return &listener{srv: s, h: &s.h, o: o, log: s.log, out: xmppstream.OutboxOptions{
+func (s *Server) listener(ctx context.Context, o Options) *listener {
+	return &listener{ctx: ctx, srv: s, h: &s.h, o: o, log: s.log, out: xmppstream.OutboxOptions{
 		Stanzas: o.MaxFSMQueue, Bytes: o.MaxQueueBytes, SendTimeout: o.SendTimeout,
 	}}
 }

@@ -88,11 +88,11 @@ type keeper struct {
 	stored map[uint64]bool
 }
 
-func (k *keeper) keep(waiting []*stanza.Stanza) []*stanza.Stanza {
+func (k *keeper) keep(waiting []stanza.Queued) []*stanza.Stanza {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	list := make([]*stanza.Stanza, len(waiting))
-	for i, s := range waiting {
+	for i, s := range stanzasOf(waiting) {
 		list[i] = s
 		if s.Kept == 0 {
 			k.last++

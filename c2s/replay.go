@@ -58,12 +58,14 @@ func (m *managed) note(p uint64) bool {
 		m.gap = false
 	}
 	m.handled++
-	switch {
-	case m.gap || !before(m.safe, m.handled):
+	if !before(m.safe, m.handled) {
 		return false
-	case len(m.recent) == maxRecent:
+	}
+	if len(m.recent) == maxRecent {
 		m.gap = true
-		return false
+	}
+	if m.gap {
+		return m.handled%markEvery == 0
 	}
 	m.recent = append(m.recent, p)
 	return len(m.recent)%markEvery == 0
@@ -97,6 +99,9 @@ func (m *managed) resume() uint32 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked = false
+	if m.gap { // marks may cover other stanzas than those that come now under their numbers
+		m.epoch++
+	}
 	again := append(m.recent, m.replay...)
 	if before(m.handled, m.safe) { // the client had not sent all of them yet
 		again = again[min(int(m.safe-m.handled), len(again)):]

@@ -58,10 +58,7 @@ func (s *stream) resume(ctx context.Context, e *stanza.Element) (*xmppstream.Fai
 	}
 	wait, cancel := s.neg.context(ctx)
 	defer cancel()
-	select {
-	case x.m.turn <- struct{}{}:
-		s.holds = true
-	case <-wait.Done():
+	if s.holds = x.m.turn.take(wait.Done()); !s.holds {
 		return &xmppstream.Failed{Condition: stanza.ResourceConstraint}, nil
 	}
 	f, err := s.takeOver(ctx, x, r)
@@ -90,6 +87,9 @@ func (s *stream) takeOver(ctx context.Context, x *session, r xmppstream.Resumpti
 	} else if err != nil {
 		return nil, err
 	}
+	if err := s.admit(x); err != nil {
+		return &xmppstream.Failed{Condition: s.stanzaError(ctx, err).Condition}, nil
+	}
 	if !s.claim(x) {
 		return s.unknown(r.ID), nil
 	}
@@ -117,12 +117,20 @@ func (s *stream) takeOver(ctx context.Context, x *session, r xmppstream.Resumpti
 	return nil, nil
 }
 
+// admit asks the router about this login. The session's former stream does
+// nothing meanwhile, such as to change the password.
+func (s *stream) admit(x *session) error {
+	return s.l.h.Router.Admit(stanza.Binding{
+		JID: x.jid, Sink: x, Conflict: s.l.o.ResourceConflict.For(s.domain), Peer: s.t.Peer(), Since: s.neg.since,
+	})
+}
+
 // claim takes a session from its former stream, or from the timer that would
 // end it. It reports false if the session has ended.
 func (s *stream) claim(x *session) bool {
 	x.mu.Lock()
 	old, gone := x.on, x.m.away
-	if x.m.ended {
+	if x.ended {
 		x.mu.Unlock()
 		return false
 	}

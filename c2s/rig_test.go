@@ -45,13 +45,15 @@ type fakeHost struct {
 
 	onBind  func(b stanza.Binding) (stanza.JID, error)
 	onRoute func(ctx context.Context, s *stanza.Stanza) error
-	onKeep  func(waiting []*stanza.Stanza) []*stanza.Stanza
+	onAdmit func(b stanza.Binding) error
+	onKeep  func(waiting []stanza.Queued) []*stanza.Stanza
+	onBound func(s stanza.SessionInfo)
 	onEnded func()
 }
 
 type ending struct {
 	info        stanza.SessionInfo
-	undelivered []*stanza.Stanza
+	undelivered []stanza.Queued
 	reason      error
 }
 
@@ -91,6 +93,13 @@ func (f *fakeHost) Bind(_ context.Context, b stanza.Binding) (stanza.JID, error)
 	return full, nil
 }
 
+func (f *fakeHost) Admit(b stanza.Binding) error {
+	if f.onAdmit != nil {
+		return f.onAdmit(b)
+	}
+	return nil
+}
+
 func (f *fakeHost) Release(_ context.Context, jid stanza.JID, s stanza.Sink) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -126,15 +135,28 @@ func (f *fakeHost) Route(ctx context.Context, s *stanza.Stanza) error {
 	return nil
 }
 
-func (f *fakeHost) Bound(_ context.Context, s stanza.SessionInfo) { f.bound <- s }
+func (f *fakeHost) Bound(_ context.Context, s stanza.SessionInfo) {
+	if f.onBound != nil {
+		f.onBound(s)
+	}
+	f.bound <- s
+}
 
 func (f *fakeHost) Detached(_ context.Context, s stanza.SessionInfo) { f.detached <- s }
 
-func (f *fakeHost) Keep(_ context.Context, _ stanza.SessionInfo, waiting []*stanza.Stanza) []*stanza.Stanza {
+func (f *fakeHost) Keep(_ context.Context, _ stanza.SessionInfo, waiting []stanza.Queued) []*stanza.Stanza {
 	if f.onKeep != nil {
 		return f.onKeep(waiting)
 	}
-	return waiting
+	return stanzasOf(waiting)
+}
+
+func stanzasOf(queued []stanza.Queued) []*stanza.Stanza {
+	var list []*stanza.Stanza
+	for _, q := range queued {
+		list = append(list, q.Stanza)
+	}
+	return list
 }
 
 func (f *fakeHost) Resumed(_ context.Context, s stanza.SessionInfo) { f.resumed <- s }
@@ -145,7 +167,7 @@ func (f *fakeHost) Arrived(_ stanza.SessionInfo, kept []uint64) {
 	f.arrived = append(f.arrived, kept...)
 }
 
-func (f *fakeHost) Ended(_ context.Context, s stanza.SessionInfo, undelivered []*stanza.Stanza, reason error) {
+func (f *fakeHost) Ended(_ context.Context, s stanza.SessionInfo, undelivered []stanza.Queued, reason error) {
 	if f.onEnded != nil {
 		f.onEnded()
 	}

@@ -32,13 +32,11 @@ func (s *stream) serve(ctx context.Context) (state, error) {
 	}
 }
 
-// handle takes what Read returned. What comes after Kick, while the queue is
-// still being written, is not heard any more: the address may be another
-// session's.
+// handle takes what Read returned.
 func (s *stream) handle(ctx context.Context, x *session, in stanza.Incoming, err error) (state, error) {
 	switch {
 	case x.out.Ending():
-		return nil, cmp.Or(err, stanza.ErrClosed)
+		return nil, s.unheard(x, in, err)
 	case err == nil && in.Nonza != nil:
 		return s.command(x, in.Nonza)
 	case err == nil:
@@ -47,6 +45,22 @@ func (s *stream) handle(ctx context.Context, x *session, in stanza.Incoming, err
 		return nil, s.refuse(ctx, in.Stanza, err)
 	}
 	return nil, err
+}
+
+// errUnheard says that something was not taken, but acknowledgements still are.
+var errUnheard = errors.New("session is ending")
+
+// unheard takes what comes after Kick, while the queue is still being written. It
+// is not heard any more, as the address may be another session's, but for
+// acknowledgements.
+func (s *stream) unheard(x *session, in stanza.Incoming, err error) error {
+	switch {
+	case x.m == nil || err != nil && !wrongStanza(in, err):
+		return cmp.Or(err, stanza.ErrClosed)
+	case in.Nonza != nil && in.Nonza.Name == stanza.Name{Space: xmppstream.NSSM, Local: "a"}:
+		return x.acked(in.Nonza)
+	}
+	return errUnheard
 }
 
 // take stamps a stanza with its sender and language and passes it on.

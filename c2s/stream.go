@@ -30,7 +30,9 @@ type stream struct {
 
 	x       atomic.Pointer[session] // nil until the client asks for a resource
 	holds   bool                    // the turn of x
-	closing sync.WaitGroup          // whoever took the session over closes t
+	closing sync.WaitGroup          // whoever else closes t, or ends the session
+
+	next, prev *stream // of the listener's streams
 }
 
 // errPanic is what a stream ends with when something panicked in it.
@@ -39,35 +41,14 @@ var errPanic = &stanza.StreamError{Condition: stanza.StreamInternalServerError, 
 // serve runs a stream on t, from the stream header on, and closes t.
 func (l *listener) serve(ctx context.Context, t stanza.Transport) (err error) {
 	s := &stream{l: l, t: t}
-	var shutdown sync.WaitGroup
-	shutdown.Add(1)
-	stop := context.AfterFunc(ctx, func() {
-		defer shutdown.Done()
-		s.shutdown()
-	})
+	l.streams.add(s)
 	ended := error(errPanic) // unless the states come to an end of their own
 	defer func() {
-		if !stop() {
-			shutdown.Wait()
-		}
+		l.streams.remove(s)
 		err = s.end(ctx, ended)
 	}()
 	ended = s.run(ctx)
 	return nil
-}
-
-// errShutdown is what clients are told when the context of Listen is cancelled.
-var errShutdown = &stanza.StreamError{Condition: stanza.StreamSystemShutdown}
-
-// shutdown ends the stream from another goroutine.
-func (s *stream) shutdown() {
-	x := s.x.Load()
-	if x != nil {
-		x.Kick(errShutdown)
-	}
-	if x == nil || !x.out.Attached() {
-		_ = s.t.Close(errShutdown)
-	}
 }
 
 // state is one phase of a stream; it returns the next one. An error ends the
@@ -136,46 +117,57 @@ func (s *stream) subject(j stanza.JID) acl.Subject {
 }
 
 func (s *stream) info() stanza.SessionInfo {
-	return stanza.SessionInfo{JID: s.jid, Peer: s.t.Peer(), Mechanism: s.mechanism}
+	return stanza.SessionInfo{JID: s.jid, Sink: s.x.Load(), Peer: s.t.Peer(), Mechanism: s.mechanism}
 }
 
 // end ends a stream for the reason that its states ended with, and the session
 // with it unless that can be resumed. It returns the reason, nil if the client
 // closed the stream in order or went on with another one.
-func (s *stream) end(ctx context.Context, err error) error {
+func (s *stream) end(ctx context.Context, cause error) (err error) {
 	x := s.x.Load()
 	if x == nil || x.jid.IsZero() {
-		return s.report(s.endUnbound(ctx, x, err))
+		defer s.closing.Wait()
+		return s.report(s.endUnbound(ctx, x, cause))
 	}
-	if m := x.m; m != nil {
+	over := true
+	defer func() { // after a panic, too
+		s.closing.Wait()
+		if over {
+			_ = x.out.Close(nil) // it waits for what has begun
+		}
+		_ = s.t.Close(closing(err)) // in case that the outbox has it no more
+	}()
+	err, over = s.leave(ctx, x, cause)
+	return err
+}
+
+// leave ends what a stream has to do with its session, and reports whether that
+// is over. The error is what end returns.
+func (s *stream) leave(ctx context.Context, x *session, err error) (_ error, over bool) {
+	if x.m != nil {
 		if !s.holds {
 			s.seize(x)
 		}
 		defer s.yield(x)
 		if x.on != s { // the client has resumed its session elsewhere
-			s.closing.Wait()
-			_ = s.t.Close(nil)
-			return nil
+			return nil, false
 		}
 		if isLost(err) && s.detach(ctx, x, err) {
-			_ = s.t.Close(closing(err))
-			return s.user(fmt.Errorf("session waits to be resumed: %w", err))
+			return s.user(fmt.Errorf("session waits to be resumed: %w", err)), false
 		}
-		x.mu.Lock()
-		m.ended = true
-		x.mu.Unlock()
 	}
 	err = s.reason(ctx, x, err)
-	x.finish(context.WithoutCancel(ctx), s.l, s.info(), err)
-	_ = s.t.Close(closing(err)) // in case that the outbox has it no more
-	return s.report(err)
+	if x.end(s) { // else somebody has kicked it
+		x.finish(context.WithoutCancel(ctx), s.l, s.info(), err)
+	}
+	return s.report(err), true
 }
 
 // endUnbound ends a stream without a resource. x may be nil.
 func (s *stream) endUnbound(ctx context.Context, x *session, err error) error {
 	if x != nil {
 		_ = x.out.Close(nil)
-		x.out.Settle()
+		x.out.Abandon()
 	}
 	if err != nil && ctx.Err() != nil && closing(err) == nil {
 		err = errShutdown

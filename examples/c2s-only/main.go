@@ -33,6 +33,8 @@ func (b *backend) Bind(_ context.Context, want stanza.Binding) (stanza.JID, erro
 	return full, err
 }
 
+func (b *backend) Admit(stanza.Binding) error { return nil } // no login is ever revoked
+
 func (b *backend) Release(_ context.Context, full stanza.JID, _ stanza.Sink) { b.sessions.Delete(full) }
 
 func (b *backend) Route(ctx context.Context, st *stanza.Stanza) error {

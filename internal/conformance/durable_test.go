@@ -63,13 +63,13 @@ type gatedOffline struct {
 	fails         bool
 }
 
-func (s *gatedOffline) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(uint64, error)) {
+func (s *gatedOffline) Add(ctx context.Context, user stanza.JID, xml string, limits offline.Limits, done func(uint64, error)) {
 	s.adds.do(func() {
 		if s.fails {
 			done(0, errors.New("the disk is full"))
 			return
 		}
-		s.Memory.Add(context.WithoutCancel(ctx), user, xml, limit, done)
+		s.Memory.Add(context.WithoutCancel(ctx), user, xml, limits, done)
 	})
 }
 

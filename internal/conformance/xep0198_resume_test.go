@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 var resumeRows = []row{
@@ -26,6 +28,23 @@ var resumeRows = []row{
 		ro < <presence from='$jb'><show>away</show></presence>
 		ro << <message from='$jb'><body>3</body></message>
 		ro < <message from='$jb' type='headline'><body>4</body></message>`},
+	{name: "5 a login from before the password was changed takes over nothing", do: func(p *play) {
+		p.script("login ro\nenable ro\nauth rg\npass 1s")
+		own, err := stanza.ParseJID(words["ro"])
+		p.must(err)
+		p.s.host.Local.Kick(own.Bare(), own, &stanza.StreamError{Condition: stanza.StreamReset})
+		p.script(`
+		rg > <resume $sm previd='$id_ro' h='0'/>
+		rg < <failed $sm><not-authorized $stanzas/></failed>
+		rg > <iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>
+		rg < <iq type='error' id='b'>!not-authorized</iq>
+		auth rh
+		rh > <resume $sm previd='$id_ro' h='0'/>
+		rh < <resumed $sm/>
+		ro ? <stream:error><conflict $streams/></stream:error>
+		ro ? </stream:stream>
+		ro ? eof`)
+	}},
 	{name: "5 nobody hears that the connection was gone", script: `
 		friends r j
 		here ro 0

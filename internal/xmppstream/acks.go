@@ -27,7 +27,7 @@ const askAgain = 5 * time.Second
 // acks is what an outbox knows of a managed stream: XEP-0198.
 type acks struct {
 	o       AckOptions
-	enabled string // the element that says so to the peer
+	enabled string // the element that says so to the peer; "" once it was written
 	on      bool   // it was written
 
 	from   uint64 // number of the last stanza before enabled
@@ -39,8 +39,14 @@ type acks struct {
 	timer     *time.Timer // for due; nil: none so far
 	requests  uint64
 
-	answer bool // an <a/> is to be written
-	h      uint32
+	owed       int // <a/>s to be written: the last, or the next and the last
+	next, last answer
+}
+
+// answer is an <a/>. What answers the stanzas that it covers goes out before it.
+type answer struct {
+	h  uint32
+	at uint64 // number of the last stanza that was taken before it
 }
 
 // Manage sends enabled, the element with that name, and manages the stream from
@@ -59,27 +65,57 @@ func (b *Outbox) Manage(enabled string, o AckOptions) error {
 	return nil
 }
 
-// Acknowledge sends <a/>: h stanzas of the peer have been handled. Several that
-// wait to be written become the last of them. Without a transport it does
-// nothing.
+// Acknowledge sends <a/>: h stanzas of the peer have been handled. What was
+// delivered before, such as an error that answers one of them, goes out first.
+// Several that wait to be written become at most two of them. Without a transport
+// it does nothing.
 func (b *Outbox) Acknowledge(h uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.acks == nil || b.t == nil || b.state != outboxOpen {
+	a := b.acks
+	if a == nil || b.t == nil || b.state != outboxOpen {
 		return
 	}
-	b.acks.answer, b.acks.h = true, h
+	switch {
+	case h == a.last.h: // it has its place
+		a.owed = max(a.owed, 1)
+	case a.owed == 0:
+		a.owed, a.last = 1, answer{h, b.taken}
+	case a.owed == 1: // the next keeps its place: it would never come otherwise
+		a.owed, a.next, a.last = 2, a.last, answer{h, b.taken}
+	default:
+		a.last = answer{h, b.taken}
+	}
 	b.start()
 }
 
+// answers returns the h of an <a/> for the end of a batch whose last stanza has
+// number at. rest: more waits to be written.
+func (a *acks) answers(at uint64, rest bool) (h uint32, ok bool) {
+	switch {
+	case a.owed > 0 && (a.last.at <= at || !rest):
+		a.owed = 0
+		return a.last.h, true
+	case a.owed == 2 && a.next.at <= at:
+		a.owed = 1
+		return a.next.h, true
+	}
+	return 0, false
+}
+
 // Acked takes the peer's <a/>. A number lower than one before says nothing new.
-// The error is a *stanza.StreamError: more was acknowledged than sent.
+// The error is a *stanza.StreamError: more was acknowledged than sent. After
+// Settle and Abandon it has no effect.
 func (b *Outbox) Acked(h uint32) error {
 	b.mu.Lock()
 	a := b.acks
-	if a == nil {
+	switch {
+	case a == nil:
 		b.mu.Unlock()
 		return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType}
+	case b.after != afterNothing:
+		b.mu.Unlock()
+		return nil
 	}
 	n, err := a.window.newly(h, a.window.sent)
 	if err != nil && !errors.As(err, new(behind)) {
@@ -98,13 +134,14 @@ func (b *Outbox) Acked(h uint32) error {
 	b.askMore(n > 0)
 	list := b.reached()
 	b.mu.Unlock()
-	b.arrived(kept)
-	run(list)
+	b.tell(kept, list)
 	return nil
 }
 
-// arrived tells the owner. The caller does not hold mu.
-func (b *Outbox) arrived(kept []uint64) {
+// tell tells those who wait for stanzas that got done. The caller does not hold
+// mu.
+func (b *Outbox) tell(kept []uint64, list []marker) {
+	defer run(list) // the owner's panic is not theirs
 	if len(kept) > 0 && b.owner != nil {
 		b.owner.Arrived(kept)
 	}
@@ -115,13 +152,16 @@ func (b *Outbox) arrived(kept []uint64) {
 func (b *Outbox) askMore(progress bool) {
 	a := b.acks
 	asked := a.requested
+	if !asked && !progress { // the next request is seen to already
+		return
+	}
 	a.rest()
 	switch {
 	case a.window.len() == 0 || b.t == nil || b.state != outboxOpen:
 	case progress:
 		a.ask = true
 		b.start()
-	case asked:
+	default:
 		b.wakeIn(askAgain)
 	}
 }
@@ -174,15 +214,17 @@ func (b *Outbox) hasAcks() bool {
 	if a == nil || !a.on {
 		return false
 	}
-	return a.answer || a.ask && a.mayAsk() && b.state == outboxOpen
+	return a.owed > 0 || a.ask && a.mayAsk() && b.state == outboxOpen
 }
 
 // mayAsk reports whether there is something to ask for.
 func (a *acks) mayAsk() bool { return !a.requested && a.window.len() > 0 }
 
 // number counts the stanzas of a batch that is about to be written, and adds
-// what there is to say about acknowledgements. The caller holds mu.
+// what there is to say about acknowledgements.
 func (b *Outbox) number(w *workspace) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	a := b.acks
 	w.kept = w.kept[:0]
 	at := b.done + uint64(a.window.len()) // number of the last one before the batch
@@ -202,9 +244,8 @@ func (b *Outbox) number(w *workspace) {
 	if !a.on && !w.enabling {
 		return
 	}
-	if a.answer {
-		a.answer = false
-		w.buf = AppendAck(w.buf, a.h)
+	if h, ok := a.answers(at, w.next < len(w.taken) || len(b.queue) > 0); ok {
+		w.buf = AppendAck(w.buf, h)
 		w.ends = append(w.ends, len(w.buf))
 	}
 	if a.mayAsk() && b.state == outboxOpen {
@@ -222,7 +263,7 @@ func (a *acks) restart() []*stanza.Stanza {
 		return nil
 	}
 	a.rest()
-	a.answer = false
+	a.owed, a.last = 0, answer{}
 	return a.window.take()
 }
 
@@ -240,16 +281,14 @@ const detachGrace = 100 * time.Millisecond
 // forgotten. It does nothing after Close or Kick.
 func (b *Outbox) Detach() bool {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.state == outboxOpen && b.t != nil {
 		if b.work != nil {
 			_ = b.t.SetWriteDeadline(time.Now().Add(detachGrace))
 		}
 		b.t = nil
 	}
-	b.mu.Unlock()
-	b.writing.Wait()
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.wait()
 	if b.acks != nil && b.t == nil {
 		b.acks.rest()
 	}

@@ -124,7 +124,7 @@ func TestRequests(t *testing.T) {
 		step("many answers of our own", "<a h='7'/>", func() { b.Acknowledge(5); b.Acknowledge(7) })
 		step("all in one write", "4 <a h='8'/> <r/>", func() {
 			b.mu.Lock() // so that the flusher finds both
-			b.acks.answer, b.acks.h = true, 8
+			b.acks.owed, b.acks.last = 1, answer{h: 8}
 			b.mu.Unlock()
 			deliver(t, b, "4")
 		})

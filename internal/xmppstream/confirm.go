@@ -11,11 +11,13 @@ type marker struct {
 }
 
 // Confirm implements stanza.Confirmer. After the end of the stream f waits for
-// Settle.
+// Settle. It is never called for what Abandon gave up.
 func (b *Outbox) Confirm(f func()) {
 	b.mu.Lock()
-	if !b.told && b.loose > b.done {
-		b.marks = append(b.marks, marker{b.loose, f})
+	if b.loose > b.done {
+		if b.after == afterNothing {
+			b.marks = append(b.marks, marker{b.loose, f})
+		}
 		b.mu.Unlock()
 		return
 	}
@@ -42,44 +44,77 @@ func (b *Outbox) reached() []marker {
 	return list
 }
 
+// run calls markers: also those after one that panics, which are other peers'.
 func run(list []marker) {
-	for _, m := range list {
-		m.f()
+	defer func() {
+		if len(list) > 0 {
+			run(list)
+		}
+	}()
+	for len(list) > 0 {
+		f := list[0].f
+		list = list[1:]
+		f()
 	}
 }
+
+// aftermath says what has become of the stanzas that were not delivered.
+type aftermath uint8
+
+const (
+	afterNothing aftermath = iota // the outbox has them
+	afterSettle
+	afterAbandon
+)
 
 // Settle says that what Undelivered returned is in other hands, and forgets it.
 // Call it last.
 func (b *Outbox) Settle() {
 	b.mu.Lock()
-	list := b.marks
-	b.told, b.marks, b.queue = true, nil, nil
-	if b.over != nil {
-		b.over.lost = nil
-	}
-	b.count, b.bytes, b.done = 0, 0, b.taken
-	b.acks.restart()
+	list := b.forget(afterSettle)
+	b.done = b.taken
 	b.mu.Unlock()
 	run(list)
 }
 
-// Waiting returns the stanzas that wait in an outbox without transport, oldest
-// first.
-func (b *Outbox) Waiting() []*stanza.Stanza {
+// Abandon is Settle where nobody answers for what was not delivered: it is never
+// confirmed.
+func (b *Outbox) Abandon() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.waiting()
+	b.forget(afterAbandon)
+}
+
+// forget forgets what was not delivered, and returns who waits for it. The caller
+// holds mu.
+func (b *Outbox) forget(why aftermath) []marker {
+	list := b.marks
+	b.after, b.marks, b.queue = why, nil, nil
+	if b.over != nil {
+		b.over.lost, b.over.rest = nil, nil
+	}
+	b.count, b.bytes = 0, 0
+	b.acks.restart()
+	return list
+}
+
+// Waiting returns the stanzas that wait in an outbox without transport, oldest
+// first.
+func (b *Outbox) Waiting() []stanza.Queued {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.times.of(b.waiting(), b.done+1)
 }
 
 // Replace puts the copies of a store in the places of what Waiting returned
 // since the last Attach. It reports false, and does nothing, when there are not
-// as many of them.
-func (b *Outbox) Replace(waiting, with []*stanza.Stanza) bool {
+// as many of them. Their times stay.
+func (b *Outbox) Replace(waiting []stanza.Queued, with []*stanza.Stanza) bool {
 	if len(with) != len(waiting) {
 		return false
 	}
 	b.mu.Lock()
-	if b.told {
+	if b.after != afterNothing {
 		b.mu.Unlock()
 		return true
 	}

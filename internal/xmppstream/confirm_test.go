@@ -115,7 +115,7 @@ func TestConfirmReplaced(t *testing.T) {
 		waiting := b.Waiting()
 		deliver(t, b, "4") // while the store writes
 		c.ask("4")
-		with := []*stanza.Stanza{keptAs("1", 11), waiting[1], keptAs("3 with a stamp", 33)}
+		with := []*stanza.Stanza{keptAs("1", 11), waiting[1].Stanza, keptAs("3 with a stamp", 33)}
 		if b.Replace(waiting, with[:2]) {
 			t.Error("Replace with a shorter list: got true")
 		}

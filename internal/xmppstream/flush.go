@@ -1,9 +1,12 @@
 package xmppstream
 
 import (
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -33,75 +36,113 @@ type workspace struct {
 	size  int      // of what is, as it was counted in the outbox
 	kept  []uint64 // keys of stanzas in the batch
 
-	managed  bool // the outbox has acks
+	idle chan struct{} // closed when the outbox has no flusher any more; nil: nobody waits
+
+	managed  bool // the outbox has acks that concern what is taken
 	enabling bool // the batch makes the stream a managed one
 	asking   bool // it ends with a request for acknowledgement
 }
 
 var workspaces = sync.Pool{New: func() any { return new(workspace) }}
 
+// farewell is how a flusher closes the transport; without one it does not.
+type farewell struct {
+	t      stanza.Transport
+	reason *stanza.StreamError
+}
+
 // flush writes what is queued and returns when nothing is left, or when the
-// outbox ended; then it closes the transport.
+// outbox ended; then it closes the transport. A panic breaks the connection.
 func (b *Outbox) flush() {
+	defer b.writing.Done()
 	w := b.work
-	for b.more(w) {
+	var last farewell
+	err := netserve.Guard(func() error {
+		last = b.write(w)
+		return nil
+	})
+	if err != nil {
+		last = b.panicked(w, err)
+	}
+	if last.t == nil {
+		return
+	}
+	err = netserve.Guard(func() error {
+		_ = last.t.SetWriteDeadline(time.Time{})
+		_ = last.t.Close(last.reason)
+		return nil
+	})
+	if err != nil {
+		b.note(err)
+	}
+}
+
+// write writes batch after batch.
+func (b *Outbox) write(w *workspace) farewell {
+	for {
+		goOn, last := b.more(w)
+		if !goOn {
+			return last
+		}
 		w.encode(w.namespace)
 		if w.managed {
-			b.mu.Lock()
 			b.number(w)
-			b.mu.Unlock()
 		}
 		if err := w.t.Write(stanza.Batch{Bytes: w.buf, Ends: w.ends}); err != nil {
-			b.fail(w, err)
-			return
+			return b.fail(w, err)
 		}
 	}
 }
 
 // more counts off the batch that was written and sees to the next. It reports
 // false when the flusher's work is done.
-func (b *Outbox) more(w *workspace) bool {
+func (b *Outbox) more(w *workspace) (bool, farewell) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.wrote(w)
+	if b.over != nil && b.over.evicted {
+		b.reclaim(w)
+	}
 	if w.next == len(w.taken) {
 		w.taken, b.queue, w.from, w.next = b.queue, w.taken[:0], 0, 0
 	}
 	switch {
 	case b.t == nil: // Detach waits for us
 		b.putBack(w)
-		b.mu.Unlock()
-		return false
+		return false, farewell{}
 	case b.over != nil && b.over.err != nil: // no answer to a request
-		b.broken(w, nil)
-		return false
+		return false, b.broken(w, nil)
 	case len(w.taken) > 0 || b.hasAcks():
-		_ = w.t.SetWriteDeadline(b.deadline())
-		b.mu.Unlock()
-		return true
+		w.managed = b.acks != nil // since wrote let mu go, it may be
+		now := time.Now()
+		b.times.note(b.taken, b.done, now)
+		_ = w.t.SetWriteDeadline(b.deadline(now))
+		return true, farewell{}
 	}
+	// A deadline that passed while nothing is written would still break what
+	// others write, such as TLS that answers an update of keys.
 	_ = w.t.SetWriteDeadline(time.Time{})
-	open, reason := b.state == outboxOpen, b.why().reason
-	t := w.t
-	b.release(w)
-	b.mu.Unlock()
-	if !open {
-		_ = t.Close(reason)
+	var last farewell
+	if b.state != outboxOpen {
+		last = farewell{w.t, b.why().reason}
 	}
-	return false
+	b.release(w)
+	return false, last
 }
 
 // wrote counts off a batch. It lets mu go for a moment if somebody waits for
 // that.
 func (b *Outbox) wrote(w *workspace) {
-	b.count -= w.next - w.from
+	b.count -= int32(w.next - w.from)
 	b.bytes -= w.size
 	b.done += uint64(w.plain)
 	if a := b.acks; a != nil {
-		a.on = a.on || w.enabling
+		if w.enabling {
+			a.on, a.enabled = true, ""
+		}
 		if w.asking && a.requested && a.o.Timeout > 0 {
 			b.wakeIn(a.o.Timeout)
 		}
-		w.managed = true
 	}
 	var kept []uint64
 	if len(w.kept) > 0 {
@@ -113,13 +154,12 @@ func (b *Outbox) wrote(w *workspace) {
 		return
 	}
 	b.mu.Unlock()
-	b.arrived(kept)
-	run(list)
-	b.mu.Lock()
+	defer b.mu.Lock() // after a panic, too
+	b.tell(kept, list)
 }
 
 // deadline returns when the next batch must be written.
-func (b *Outbox) deadline() time.Time {
+func (b *Outbox) deadline(now time.Time) time.Time {
 	var until time.Time
 	if b.over != nil {
 		until = b.over.until
@@ -127,7 +167,7 @@ func (b *Outbox) deadline() time.Time {
 	if b.o.SendTimeout <= 0 {
 		return until
 	}
-	d := time.Now().Add(b.o.SendTimeout)
+	d := now.Add(b.o.SendTimeout)
 	if !until.IsZero() && until.Before(d) {
 		return until
 	}
@@ -135,8 +175,20 @@ func (b *Outbox) deadline() time.Time {
 }
 
 // fail ends the connection after a write that failed.
-func (b *Outbox) fail(w *workspace, err error) {
+func (b *Outbox) fail(w *workspace, err error) farewell {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lose(w)
+	if b.t == nil { // the connection was given up anyway
+		b.fate().err = err
+		b.putBack(w)
+		return farewell{}
+	}
+	return b.broken(w, err)
+}
+
+// lose notes that the batch was not written. The caller holds mu.
+func (b *Outbox) lose(w *workspace) {
 	over := b.fate()
 	for _, e := range w.taken[w.from:w.next] {
 		if e.stanza != nil && w.plain > 0 {
@@ -145,22 +197,15 @@ func (b *Outbox) fail(w *workspace, err error) {
 		}
 	}
 	w.from = w.next
-	if b.t == nil { // the connection was given up anyway
-		over.err = err
-		b.putBack(w)
-		b.mu.Unlock()
-		return
-	}
-	b.broken(w, err)
 }
 
-// broken gives up a connection for err, or what has been found out before, and
-// closes it. The caller holds mu, which it lets go.
-func (b *Outbox) broken(w *workspace, err error) {
+// broken gives up a connection for err, or what has been found out before. The
+// caller holds mu.
+func (b *Outbox) broken(w *workspace, err error) farewell {
 	over := b.fate()
-	reason := over.reason
+	last := farewell{w.t, over.reason}
 	if over.err == errNoAnswer {
-		reason = errNoAnswer
+		last.reason = errNoAnswer
 	} else {
 		over.err = err
 	}
@@ -169,26 +214,43 @@ func (b *Outbox) broken(w *workspace, err error) {
 	} else {
 		b.state = outboxFailed
 	}
-	t := w.t
 	b.putBack(w)
-	b.mu.Unlock()
-	_ = t.SetWriteDeadline(time.Time{})
-	_ = t.Close(reason)
+	return last
+}
+
+// panicked ends an outbox whose flusher panicked: for good, as the next one would
+// have the same before it.
+func (b *Outbox) panicked(w *workspace, err error) farewell {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lose(w)
+	reason := &stanza.StreamError{Condition: stanza.StreamInternalServerError, Err: err}
+	b.fate().err = reason
+	b.state = outboxFailed
+	t := b.t // nil: the connection was given up anyway
+	b.putBack(w)
+	return farewell{t, reason}
+}
+
+// note keeps what has gone wrong at the very end.
+func (b *Outbox) note(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if over := b.fate(); b.state != outboxOpen && over.err == nil {
+		over.err = err
+	}
 }
 
 // putBack ends the flusher's work: the stanzas that it has not begun to write
 // are the outbox's again. Those that an earlier connection may have delivered
 // wait for their acknowledgement, again. The caller holds mu.
 func (b *Outbox) putBack(w *workspace) {
+	b.times.note(b.taken, b.done, time.Now())
 	var rest []outgoing
 	size := 0
-	for _, list := range [][]outgoing{w.taken[w.next:], b.queue} {
-		for _, e := range list {
-			if e.stanza != nil {
-				rest = append(rest, e)
-				size += e.size()
-			}
-		}
+	for s := range b.unsent(w) {
+		rest = append(rest, outgoing{stanza: s})
+		size += s.Size()
 	}
 	b.release(w)
 	if a := b.acks; a != nil {
@@ -198,11 +260,39 @@ func (b *Outbox) putBack(w *workspace) {
 			rest = rest[1:]
 		}
 	}
-	b.queue, b.count, b.bytes = rest, len(rest), size
+	b.queue, b.count, b.bytes = rest, int32(len(rest)), size
+}
+
+// unsent has the stanzas that the flusher has not begun to write. The caller
+// holds mu.
+func (b *Outbox) unsent(w *workspace) iter.Seq[*stanza.Stanza] {
+	return func(yield func(*stanza.Stanza) bool) {
+		for _, list := range [][]outgoing{w.taken[w.next:], b.queue} {
+			for _, e := range list {
+				if e.stanza != nil && !yield(e.stanza) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// reclaim takes from the flusher what it has not begun to write. The caller
+// holds mu.
+func (b *Outbox) reclaim(w *workspace) {
+	b.times.note(b.taken, b.done, time.Now())
+	b.over.rest = slices.AppendSeq(b.over.rest, b.unsent(w))
+	clear(w.taken)
+	clear(b.queue)
+	w.taken, b.queue = w.taken[:0], b.queue[:0]
+	w.from, w.next = 0, 0
 }
 
 // release takes the workspace from the outbox and puts it back.
 func (b *Outbox) release(w *workspace) {
+	if w.idle != nil {
+		close(w.idle)
+	}
 	clear(w.taken)
 	clear(b.queue)
 	*w = workspace{
@@ -214,6 +304,20 @@ func (b *Outbox) release(w *workspace) {
 	}
 	b.queue, b.work = nil, nil
 	workspaces.Put(w)
+}
+
+// wait waits until the flusher has no more to do with the queue. The caller
+// holds mu, which is let go meanwhile.
+func (b *Outbox) wait() {
+	for b.work != nil {
+		if b.work.idle == nil {
+			b.work.idle = make(chan struct{})
+		}
+		idle := b.work.idle
+		b.mu.Unlock()
+		<-idle
+		b.mu.Lock()
+	}
 }
 
 func keepIf[T any](s []T, most int) []T {

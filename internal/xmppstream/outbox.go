@@ -1,6 +1,8 @@
 package xmppstream
 
 import (
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,9 +33,9 @@ type Owner interface {
 }
 
 // Outbox is the queue of what goes out on one stream. It implements
-// stanza.Confirmer. Its methods are safe for concurrent use; all but Close and
-// Detach never block. A goroutine writes while there is something to write;
-// whoever made the outbox calls Close, which waits for it.
+// stanza.Confirmer. Its methods are safe for concurrent use; all but Close,
+// Drain and Detach never block. A goroutine writes while there is something to
+// write; whoever made the outbox calls Close, which waits for it.
 //
 // It begins without a transport: what is delivered waits for Attach. From then
 // on nothing else may write to the transport.
@@ -42,17 +44,17 @@ type Owner interface {
 // An outbox with nothing to write holds no buffer, running timer or goroutine.
 type Outbox struct {
 	owner   Owner
-	writing sync.WaitGroup // the flusher
+	writing sync.WaitGroup // the flusher, until it has closed the transport
 
 	mu    sync.Mutex // never held while writing
 	o     *OutboxOptions
 	t     stanza.Transport // nil: none, what is taken waits
 	state outboxState
-	told  bool       // what was not delivered is in other hands
-	work  *workspace // nil: no flusher is running
-	queue []outgoing // not yet taken by the flusher
-	count int        // taken or not, until written
+	after aftermath
+	count int32      // elements in queue or taken from it, until written
 	bytes int        // the same, and what is not acknowledged
+	queue []outgoing // not yet taken by the flusher
+	work  *workspace // nil: no flusher is running, but for closing the transport
 	over  *ending    // nil: nothing has gone wrong so far
 	acks  *acks      // nil: the stream is not managed
 
@@ -61,6 +63,7 @@ type Outbox struct {
 	done  uint64   // written, or acknowledged on a managed stream
 	loose uint64   // the last one that no store keeps
 	marks []marker // in the order of at
+	times times
 }
 
 type outboxState uint8
@@ -73,10 +76,12 @@ const (
 
 // ending is what an outbox knows when it ends, or its connection does.
 type ending struct {
-	until  time.Time           // no write may take longer
-	reason *stanza.StreamError // of Kick or Close
-	err    error               // what broke the connection
-	lost   []*stanza.Stanza    // of a batch that was not written, before those of acks
+	until   time.Time           // no write may take longer
+	reason  *stanza.StreamError // of Kick, Evict or Close
+	evicted bool                // what is queued is not written any more
+	err     error               // what broke the connection
+	lost    []*stanza.Stanza    // of a batch that was not written, before those of acks
+	rest    []*stanza.Stanza    // that were queued when it was evicted, after those of acks
 }
 
 // fate returns over, made if need be. The caller holds mu.
@@ -137,7 +142,7 @@ func (b *Outbox) Attach(t stanza.Transport, o *OutboxOptions, first string) erro
 		b.bytes += len(first)
 		b.queue = append(b.queue, outgoing{xml: first})
 	}
-	b.count += len(again)
+	b.count += int32(len(again))
 	for _, s := range again {
 		b.queue = append(b.queue, outgoing{stanza: s})
 	}
@@ -157,7 +162,38 @@ func (b *Outbox) Deliver(s *stanza.Stanza) error {
 	if s.Kept == 0 {
 		b.loose = b.taken
 	}
+	if b.t == nil { // else the flusher looks at the clock, once for many
+		b.times.note(b.taken, b.done, time.Now())
+	}
 	return nil
+}
+
+// Room returns how many stanzas, and how many bytes of them (Stanza.Size),
+// Deliver would take now, if nobody else delivered or sent anything meanwhile;
+// math.MaxInt where there is no bound. Where bytes is not 0 and nothing at all
+// waits, one stanza may be bigger. Both are 0 after Close, Kick or a failed write.
+func (b *Outbox) Room() (stanzas, bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state != outboxOpen {
+		return 0, 0
+	}
+	stanzas, bytes = room(int(b.count), b.o.Stanzas), room(b.bytes, b.o.Bytes)
+	if b.acks != nil {
+		stanzas = min(stanzas, room(int(b.taken-b.done), b.acks.o.Stanzas))
+	}
+	if bytes == 0 {
+		stanzas = 0
+	}
+	return stanzas, bytes
+}
+
+// room returns what is left of a bound; 0: there is none.
+func room(used, bound int) int {
+	if bound <= 0 {
+		return math.MaxInt
+	}
+	return max(bound-used, 0)
 }
 
 // Send queues XML that is no stanza: one complete element. Without a transport
@@ -176,7 +212,7 @@ func (b *Outbox) add(e outgoing, size int) error {
 	if b.state != outboxOpen {
 		return stanza.ErrClosed
 	}
-	if b.count > 0 && exceeds(b.count+1, b.o.Stanzas) || b.bytes > 0 && exceeds(b.bytes+size, b.o.Bytes) {
+	if b.count > 0 && exceeds(int(b.count)+1, b.o.Stanzas) || b.bytes > 0 && exceeds(b.bytes+size, b.o.Bytes) {
 		return stanza.ErrQueueFull
 	}
 	if b.acks != nil && e.stanza != nil && exceeds(int(b.taken-b.done)+1, b.acks.o.Stanzas) {
@@ -202,55 +238,8 @@ func (b *Outbox) start() {
 	if b.queue == nil {
 		b.queue = b.work.spare
 	}
-	b.writing.Go(b.flush)
-}
-
-// Kick ends the stream with an error, as Close does, and returns at once: nothing
-// more is taken, what is queued gets the send timeout to be written, at most
-// 5 s in all. The stream's reader then gets an error. After Close or another
-// Kick it has no effect. Without a transport there is nobody to tell: then it is
-// up to the caller to call Close.
-func (b *Outbox) Kick(reason *stanza.StreamError) {
-	b.end(reason, true)
-}
-
-// Close takes no more, writes what is queued, closes the transport with reason
-// (nil: in order) and waits until that is done: at most the send timeout (5 s
-// if there is none) plus the time that Transport.Close takes. After Kick or a
-// failed write it only waits. It returns the error of the write that failed.
-func (b *Outbox) Close(reason *stanza.StreamError) error {
-	b.end(reason, false)
-	b.writing.Wait()
-	return b.Err()
-}
-
-// endTimeout bounds the writes of an outbox that is ending, where nothing else
-// does.
-const endTimeout = 5 * time.Second
-
-// end takes no more. What is queued has the send timeout to be written; with
-// hurry not longer than endTimeout.
-func (b *Outbox) end(reason *stanza.StreamError, hurry bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	timeout := b.o.SendTimeout
-	if timeout <= 0 {
-		timeout = endTimeout
-	} else if hurry {
-		timeout = min(timeout, endTimeout)
-	}
-	if b.state != outboxOpen {
-		return
-	}
-	b.state = outboxClosing
-	over := b.fate()
-	over.reason = reason
-	if b.t == nil {
-		return
-	}
-	over.until = time.Now().Add(timeout)
-	_ = b.t.SetWriteDeadline(over.until) // for a write that waits already
-	b.start()
+	b.writing.Add(1)
+	go b.flush()
 }
 
 // Err returns what broke the connection, nil when nothing did.
@@ -283,13 +272,13 @@ func (b *Outbox) Reason() *stanza.StreamError {
 
 // Undelivered returns the stanzas that were taken and did not reach the peer,
 // oldest first: all that were not in a batch whose Write returned nil, and on a
-// managed stream all that were not acknowledged. Call it after Close, and then
-// Settle.
-func (b *Outbox) Undelivered() []*stanza.Stanza {
+// managed stream all that were not acknowledged. Call it after Close or Drain,
+// and then Settle.
+func (b *Outbox) Undelivered() []stanza.Queued {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	lost := b.why().lost
-	return append(lost[:len(lost):len(lost)], b.waiting()...)
+	over := b.why()
+	return b.times.of(slices.Concat(over.lost, b.waiting(), over.rest), b.done+1)
 }
 
 // waiting returns what is not done and can still be. The caller holds mu.

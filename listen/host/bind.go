@@ -13,7 +13,9 @@ import (
 // Bind registers a session and returns its full JID. A JID without resourcepart
 // gets a random one. Where the resource is taken, b.Conflict decides; where the
 // account has more sessions than max_user_sessions allows, its oldest one ends
-// with a conflict stream error. Errors are a *stanza.Error: NotAllowed for a
+// with a conflict stream error. Messages to a session that has replaced another
+// one wait, up to MaxHandover, until Ended has brought back what that one has not
+// delivered. Errors are a *stanza.Error: NotAllowed for a
 // domain that is not served, NotAuthorized for a login that began before the
 // account's sessions were ended by Kick, Conflict, ResourceConstraint,
 // InternalServerError when Blocking fails.
@@ -21,7 +23,7 @@ import (
 // Sinks are compared with ==, so their type must allow it, as pointers do.
 // See RFC 6120, section 7.
 func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) {
-	if err := l.admit(b); err != nil {
+	if err := l.Admit(b); err != nil {
 		return stanza.JID{}, err
 	}
 	s := &session{jid: b.JID, sink: b.Sink}
@@ -57,15 +59,19 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		break
 	}
 	// Configure and Kick may have come meanwhile and not seen this session.
-	if err := l.admit(b); err != nil {
+	if err := l.Admit(b); err != nil {
 		l.Release(ctx, s.jid, s.sink)
 		return stanza.JID{}, err
 	}
 	return s.jid, nil
 }
 
-// admit says why a session must not be, nil if it may.
-func (l *Local) admit(b stanza.Binding) error {
+// Admit says why a login must not have the session b.JID, nil if it may: the
+// domain is not served, or the login began before the account's sessions were
+// ended by Kick. Its errors are those of Bind, which asks as well. Whoever lets
+// a login go on with a session that there is already (XEP-0198, section 5) has to
+// ask. It does not block.
+func (l *Local) Admit(b stanza.Binding) error {
 	switch {
 	case b.JID.Local() == "" || !l.IsLocal(b.JID.Domain()):
 		return &stanza.Error{Condition: stanza.NotAllowed, Text: "this domain is not served here"}
@@ -98,6 +104,9 @@ func (l *Local) replaced(ctx context.Context, old, by *session) {
 		text = "too many sessions of this account, and this was the oldest"
 	}
 	old.sink.Kick(&stanza.StreamError{Condition: stanza.StreamConflict, Text: text})
+	if old.jid == by.jid && by.handover != nil {
+		l.await(by, old)
+	}
 	l.ended(ctx, old)
 }
 

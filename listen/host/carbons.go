@@ -50,7 +50,7 @@ func (l *Local) copies(d delivery, took []*session) iter.Seq[copied] {
 // are the sessions that got itself.
 func (l *Local) sendCopies(d delivery, took ...*session) {
 	for c := range l.copies(d, took) {
-		_ = l.give(nil, c.stanza, c.to) // the message does not depend on it
+		_ = l.give(nil, delivery{s: c.stanza}, c.to) // the message does not depend on it
 	}
 }
 
@@ -72,6 +72,6 @@ func (l *Local) copySent(s *stanza.Stanza) {
 			}
 			first = carbons.Sent(s, to.jid)
 		}
-		_ = l.give(nil, first.WithTo(to.jid), to)
+		_ = l.give(nil, delivery{s: first.WithTo(to.jid)}, to)
 	}
 }

@@ -170,7 +170,7 @@ func TestCarbonsOfEndedSession(t *testing.T) {
 		full := "juliet@a.test/" + r
 		w.Release(t.Context(), jid(t, full), w.sinks[full])
 		w.copies()
-		w.Ended(t.Context(), w.info(full), list[len(list)-1:], nil)
+		w.Ended(t.Context(), w.info(full), queued(list[len(list)-1]), nil)
 		want := map[string]string{"low": "j/top", "minus": ""}[r]
 		if got := w.copies(); got != want {
 			t.Errorf("%s returns %v: got %q, want %q", r, list[len(list)-1], got, want)

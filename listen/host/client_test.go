@@ -3,6 +3,7 @@ package host_test
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -17,7 +18,7 @@ type client struct {
 	got, lost func(*stanza.Stanza)
 
 	mu      sync.Mutex
-	queue   []*stanza.Stanza
+	queue   []stanza.Queued
 	taken   int // in all
 	kept    int // of taken, in the care of a store
 	acked   int // of taken
@@ -34,7 +35,7 @@ type confirmation struct {
 // join makes a session with a managed stream; presence is XML, "" for none.
 func (w *world) join(full, presence string) *client {
 	w.Helper()
-	c := &client{l: w.Local, info: w.info(full), got: func(*stanza.Stanza) {}, lost: func(*stanza.Stanza) {}}
+	c := newClient(w, full)
 	if _, err := w.Bind(w.Context(), stanza.Binding{JID: c.info.JID, Sink: c}); err != nil {
 		w.Fatalf("Bind(%q): %v", full, err)
 	}
@@ -44,13 +45,19 @@ func (w *world) join(full, presence string) *client {
 	return c
 }
 
+func newClient(w *world, full string) *client {
+	c := &client{l: w.Local, got: func(*stanza.Stanza) {}, lost: func(*stanza.Stanza) {}}
+	c.info = stanza.SessionInfo{JID: jid(w.T, full), Sink: c}
+	return c
+}
+
 func (c *client) Deliver(s *stanza.Stanza) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
 		return stanza.ErrClosed
 	}
-	c.queue = append(c.queue, s)
+	c.queue = append(c.queue, stanza.Queued{Stanza: s, Since: time.Now()})
 	c.taken++
 	return nil
 }
@@ -92,10 +99,10 @@ func (c *client) acknowledge(n int) {
 		n = len(c.queue)
 	}
 	var kept []uint64
-	for _, s := range c.queue[:n] {
-		c.got(s)
-		if s.Kept != 0 {
-			kept = append(kept, s.Kept)
+	for _, q := range c.queue[:n] {
+		c.got(q.Stanza)
+		if q.Stanza.Kept != 0 {
+			kept = append(kept, q.Stanza.Kept)
 		}
 	}
 	c.queue = c.queue[n:]
@@ -116,9 +123,9 @@ func (c *client) detach(w *world) {
 	c.mu.Unlock()
 	kept := c.l.Keep(w.Context(), c.info, waiting)
 	c.mu.Lock()
-	copy(c.queue, kept)
 	all := true
-	for _, s := range kept {
+	for i, s := range kept {
+		c.queue[i].Stanza = s
 		all = all && s.Kept != 0
 	}
 	if all {
@@ -138,8 +145,8 @@ func (c *client) end(w *world) {
 	left := c.queue
 	c.queue = nil
 	c.mu.Unlock()
-	for _, s := range left {
-		c.lost(s)
+	for _, q := range left {
+		c.lost(q.Stanza)
 	}
 	c.l.Ended(w.Context(), c.info, left, nil)
 	c.mu.Lock()

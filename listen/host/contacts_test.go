@@ -70,7 +70,15 @@ func (c *contacts) Outbound(_ context.Context, s *stanza.Stanza) (host.Change, e
 	return host.Change{Pass: old.from || old.request != nil, Hide: old.from}, nil
 }
 
-func (c *contacts) Inbound(_ context.Context, s *stanza.Stanza) (host.Change, error) {
+func (c *contacts) Inbound(_ context.Context, s *stanza.Stanza, pass func()) (host.Change, error) {
+	change, err := c.inbound(s)
+	if change.Pass {
+		pass()
+	}
+	return change, err
+}
+
+func (c *contacts) inbound(s *stanza.Stanza) (host.Change, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calls = append(c.calls, "in "+s.String())
@@ -433,7 +441,8 @@ func TestSubscriptionFails(t *testing.T) {
 // echoing are contacts that answer everything with the same, and approve.
 type echoing struct{ contacts }
 
-func (e *echoing) Inbound(_ context.Context, s *stanza.Stanza) (host.Change, error) {
+func (e *echoing) Inbound(_ context.Context, s *stanza.Stanza, pass func()) (host.Change, error) {
+	pass()
 	return host.Change{Pass: true, Reply: s.Type, Show: true, Hide: true}, nil
 }
 

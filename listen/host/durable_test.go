@@ -127,7 +127,7 @@ func (p *theatre) enter(account string, priority int) *client {
 	p.mu.Lock()
 	p.next++
 	full := fmt.Sprintf("%s/%d", account, p.next)
-	c := &client{l: p.Local, info: stanza.SessionInfo{JID: jid(p.T, full)}}
+	c := newClient(p.world, full)
 	c.got = func(s *stanza.Stanza) { p.note(account, c, s) }
 	c.lost = func(s *stanza.Stanza) { p.noteLost(s.ID) }
 	p.present[account] = append(p.present[account], c)

@@ -53,6 +53,20 @@ func (h *Host) handlings() []Handling {
 	return list
 }
 
+// nobody answers for accounts that do not exist where accounts answer strangers
+// otherwise than with service-unavailable: nobody shall be able to tell them
+// apart.
+func (h *Host) nobody() *Dispatcher {
+	d := new(Dispatcher)
+	for _, n := range []Handling{
+		{Name: stanza.Name{Space: last.NS, Local: "query"}, To: ToOther, Handler: h.Last, Offered: h.Last.Offered},
+		{Name: stanza.Name{Space: vcard.NS, Local: "vCard"}, To: ToOther, Handler: h.VCard, Offered: h.VCard.Offered},
+	} {
+		_ = d.Register(n) // the names differ
+	}
+	return d
+}
+
 // permit says why a request must not reach the resource that it is addressed
 // to, nil if it may.
 func (h *Host) permit(ctx context.Context, iq *stanza.Stanza) error {

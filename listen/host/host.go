@@ -144,7 +144,7 @@ func (h *Host) makeServices(c Config) {
 // connect tells the router and the accounts of the services.
 func (h *Host) connect() {
 	l := h.Local
-	l.Users, l.IQ = h.Accounts, h.IQ
+	l.Users, l.IQ, l.Nobody = h.Accounts, h.IQ, h.nobody()
 	l.Contacts, l.Offline, l.Blocking, l.Carbons = h.Roster, h.Offline, h.Blocking, h.Carbons
 	l.Stamp, l.Left, l.Permit = h.StanzaID.Stamp, h.Last.Left, h.permit
 	h.Accounts.Forget = append(h.Accounts.Forget,

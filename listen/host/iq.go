@@ -79,20 +79,25 @@ func (d *Dispatcher) handlings() map[stanza.Name][]Handling {
 
 // HandleIQ implements IQHandler. A payload that nobody knows is refused with
 // service-unavailable, an unknown element of a known namespace with
-// feature-not-implemented (RFC 6120, sections 8.3.3.19 and 8.3.3.3). Answers
-// are ignored. A handler that panics gives internal-server-error.
+// feature-not-implemented (RFC 6120, sections 8.3.3.19 and 8.3.3.3). About the
+// account of somebody else it is service-unavailable in all cases: that is what
+// an account gives that does not exist (RFC 6121, section 8.5.1), and nobody
+// shall be able to tell. Answers are ignored. A handler that panics gives
+// internal-server-error.
 func (d *Dispatcher) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error) {
 	if !iq.IsRequest() {
 		return nil, nil
-	}
-	if iq.Child == (stanza.Name{}) {
-		return nil, &stanza.Error{Condition: stanza.BadRequest, Text: "a request has exactly one payload"}
 	}
 	target, domain := targetOf(iq)
 	if h := d.find(iq.Child, target, domain); h != nil {
 		return d.call(ctx, h, iq, p)
 	}
-	if d.knows(iq.Child.Space, target, domain) {
+	switch {
+	case target == ToOther:
+		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
+	case iq.Child == stanza.Name{}:
+		return nil, &stanza.Error{Condition: stanza.BadRequest, Text: "a request has exactly one payload"}
+	case d.knows(iq.Child.Space, target, domain):
 		return nil, &stanza.Error{Condition: stanza.FeatureNotImplemented}
 	}
 	return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}

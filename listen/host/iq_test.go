@@ -53,6 +53,8 @@ func TestDispatch(t *testing.T) {
 		{"not for this target", "one@a.test", "get", "<x xmlns='urn:a'/>", refused},
 		{"unknown namespace", "a.test", "get", "<x xmlns='urn:?'/>", refused},
 		{"unknown element of a known namespace", "a.test", "get", "<y xmlns='urn:a'/>", "feature-not-implemented"},
+		{"unknown element of a known namespace, to somebody else", "one@a.test", "get", "<y xmlns='urn:b'/>", refused},
+		{"the same to nobody", "none@a.test", "get", "<y xmlns='urn:b'/>", refused},
 		{"not offered here", "a.test", "get", "<x xmlns='urn:c'/>", refused},
 		{"handler panics", "a.test", "get", "<x xmlns='urn:p'/>", "internal-server-error"},
 		{"handler fails", "a.test", "get", "<x xmlns='urn:e'/>", "internal-server-error"},
@@ -91,6 +93,10 @@ func TestDispatchWithoutPayload(t *testing.T) {
 	_, err := d.HandleIQ(t.Context(), &stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeGet, ID: "1"}, stanza.Peer{})
 	if !errors.Is(err, &stanza.Error{Condition: stanza.BadRequest}) {
 		t.Errorf("got %v, want bad-request", err)
+	}
+	_, err = d.HandleIQ(t.Context(), &stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeGet, ID: "1", To: jid(t, "one@a.test")}, stanza.Peer{})
+	if !errors.Is(err, &stanza.Error{Condition: stanza.ServiceUnavailable}) {
+		t.Errorf("to somebody else: got %v, want service-unavailable", err)
 	}
 }
 

@@ -42,11 +42,11 @@ func isIM(s *stanza.Stanza) bool {
 // is ErrQueueFull says that too much waits for them.
 func (l *Local) keepFor(ctx context.Context, d delivery, to ...*session) error {
 	k := &keep{l: l, s: d.s}
-	jids := make([]stanza.JID, 0, len(to))
+	sinks := make([]stanza.Sink, 0, len(to))
 	for _, t := range to {
 		if t.lane.push(parcel{keep: k}) {
 			k.to = append(k.to, t)
-			jids = append(jids, t.jid)
+			sinks = append(sinks, t.sink)
 		}
 	}
 	if len(to) > 0 && len(k.to) == 0 {
@@ -58,9 +58,19 @@ func (l *Local) keepFor(ctx context.Context, d delivery, to ...*session) error {
 		}
 	}
 	k.done = stanza.ReceiptOf(ctx).Begin()
-	l.Offline.Keep(ctx, d.s, jids, k.finish)
+	l.store(ctx, k, sinks)
 	l.recheck(ctx, k)
 	return nil
+}
+
+// store gives a message to the store: not in between those of Local.Keep.
+func (l *Local) store(ctx context.Context, k *keep, to []stanza.Sink) {
+	if len(k.to) > 0 {
+		storing := &k.to[0].account.storing
+		storing.RLock()
+		defer storing.RUnlock()
+	}
+	l.Offline.Keep(ctx, k.s, to, k.finish)
 }
 
 // finish hears from the store. It must not wait, nor call the store's Keep or
@@ -77,7 +87,7 @@ func (k *keep) finish(kept *stanza.Stanza, err error) {
 		k.give = kept
 		for _, to := range k.to {
 			if to.is(gone) { // it may have been told Lost before this was handed to it
-				k.l.Offline.Lost(to.jid)
+				k.l.lost(to, kept)
 			}
 		}
 	default:
@@ -124,26 +134,46 @@ func (l *Local) recheck(ctx context.Context, k *keep) {
 	if slices.ContainsFunc(k.to, func(to *session) bool { return !to.is(gone) }) {
 		return
 	}
-	l.handOut(ctx, k.s.To.Bare())
+	l.handOut(ctx, k.s.To.Bare(), nil, nil)
 }
 
-// handOut gives a resource what is kept for an account, if one takes it.
-func (l *Local) handOut(ctx context.Context, user stanza.JID) {
+// handOut gives a resource what is kept for an account, if one takes it. turn is
+// a session that the caller has a turn for, nil for none; before is as for
+// deliverKept to this one.
+func (l *Local) handOut(ctx context.Context, user stanza.JID, turn *session, before func(key uint64) error) {
+	to := l.taker(user, turn)
+	if to == nil {
+		return
+	}
+	var err error
+	if to == turn {
+		err = l.deliverKept(ctx, to, before)
+	} else {
+		err = l.catchUp(ctx, to, l.takeTurn(to))
+	}
+	if err != nil {
+		l.trouble.Log(ctx, slog.LevelWarn, "kept messages wait for the next session", "user", user, "err", err)
+	}
+}
+
+// taker returns the session that gets what is kept for an account, nil for none:
+// of those with the highest priority best, and rather one with a connection.
+func (l *Local) taker(user stanza.JID, best *session) *session {
 	list := l.sessions.of(user)
 	t := highest(list, maxPriority+1)
 	if t.n == 0 {
-		return
+		return nil
 	}
-	to := t.first
-	for _, s := range withPriority(list, t.priority) {
+	same := withPriority(list, t.priority)
+	if slices.Contains(same, best) {
+		return best
+	}
+	for _, s := range same {
 		if !s.is(detached) {
-			to = s
-			break
+			return s
 		}
 	}
-	if err := l.catchUp(ctx, to, l.takeTurn(to)); err != nil {
-		l.trouble.Log(ctx, slog.LevelWarn, "kept messages wait for the next session", "user", user, "err", err)
-	}
+	return t.first
 }
 
 // takeTurn has the messages to a session wait, from now on, until endTurn.
@@ -170,8 +200,23 @@ func (l *Local) catchUp(ctx context.Context, to *session, t *turn) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+	return l.deliverKept(ctx, to, nil)
+}
+
+// errEnough stops deliverKept.
+var errEnough = errors.New("the rest is for later")
+
+// deliverKept does so for a caller that has the turn. before, which may be nil,
+// is called with the key of each message, until it returns errEnough.
+func (l *Local) deliverKept(ctx context.Context, to *session, before func(key uint64) error) error {
+	user := to.jid.Bare()
 	var arrived []uint64
-	err := l.Offline.Deliver(ctx, to.jid, func(m *stanza.Stanza) error {
+	err := l.Offline.Deliver(ctx, user, to.sink, func(m *stanza.Stanza) error {
+		if before != nil {
+			if err := before(m.Kept); err != nil {
+				return err
+			}
+		}
 		for _, p := range to.lane.before(m.Kept) { // that were stored for this session
 			l.unpack(to, p)
 		}
@@ -182,12 +227,17 @@ func (l *Local) catchUp(ctx context.Context, to *session, t *turn) error {
 		return err
 	})
 	if len(arrived) > 0 {
-		l.Offline.Arrived(to.jid, arrived)
+		l.Offline.Arrived(user, arrived)
 	}
-	if errors.Is(err, stanza.ErrClosed) || errors.Is(err, stanza.ErrQueueFull) {
+	if errors.Is(err, stanza.ErrClosed) || errors.Is(err, stanza.ErrQueueFull) || err == errEnough {
 		return nil // the rest stays in the store
 	}
 	return err
+}
+
+// lost lets others have a stored message that a session does not take.
+func (l *Local) lost(s *session, kept *stanza.Stanza) {
+	l.Offline.Lost(s.jid.Bare(), s.sink, kept.Kept)
 }
 
 // confirms reports whether a sink will say itself what has arrived.
@@ -229,9 +279,9 @@ func (l *Local) unpack(to *session, p parcel) {
 	err := to.put(s)
 	switch {
 	case s.Kept != 0 && err != nil:
-		l.Offline.Lost(to.jid)
+		l.lost(to, s)
 	case s.Kept != 0 && !confirms(to.sink):
-		l.Offline.Arrived(to.jid, []uint64{s.Kept})
+		l.Offline.Arrived(to.jid.Bare(), []uint64{s.Kept})
 	case k != nil && k.answers == to && s == k.s && err != nil:
 		k.close(k.err)
 	case k != nil && k.answers == to && s == k.s:

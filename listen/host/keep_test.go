@@ -19,7 +19,7 @@ type later struct {
 	calls []func(error) // oldest first; with an error the message is refused
 }
 
-func (l *later) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.JID, done func(*stanza.Stanza, error)) {
+func (l *later) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.Sink, done func(*stanza.Stanza, error)) {
 	l.calls = append(l.calls, func(err error) {
 		if err != nil {
 			done(nil, err)
@@ -49,8 +49,14 @@ func detachable(t *testing.T, resources ...string) (*world, *later) {
 	return w, o
 }
 
-// info describes a session.
-func (w *world) info(full string) stanza.SessionInfo { return stanza.SessionInfo{JID: jid(w.T, full)} }
+// info describes the session that was bound last to a full JID.
+func (w *world) info(full string) stanza.SessionInfo {
+	i := stanza.SessionInfo{JID: jid(w.T, full)}
+	if s := w.sinks[full]; s != nil {
+		i.Sink = s
+	}
+	return i
+}
 
 // chat sends a message of juliet's.
 func (w *world) chat(to, id string) {
@@ -244,7 +250,7 @@ func TestDetachedEndsMeanwhile(t *testing.T) {
 					c := w.join(x, "<presence/>")
 					w.bind(y, prio(-1))
 					o.open = make(chan struct{})
-					w.Detached(t.Context(), w.info(x))
+					w.Detached(t.Context(), c.info)
 					w.chat("romeo@a.test", "1")
 					if other {
 						p := &stanza.Stanza{Kind: stanza.Presence, From: jid(t, y)}
@@ -278,13 +284,13 @@ func TestDetachedEndsMeanwhile(t *testing.T) {
 // resource.
 type slowly struct {
 	waiting
-	full stanza.JID
+	to   stanza.Sink
 	gate chan struct{}
 }
 
-func (o *slowly) Deliver(ctx context.Context, full stanza.JID, send func(*stanza.Stanza) error) error {
-	err := o.offline.Deliver(ctx, full, send)
-	if full == o.full {
+func (o *slowly) Deliver(ctx context.Context, user stanza.JID, to stanza.Sink, send func(*stanza.Stanza) error) error {
+	err := o.offline.Deliver(ctx, user, to, send)
+	if to == o.to {
 		<-o.gate
 	}
 	return err
@@ -296,10 +302,11 @@ func TestDetachedEndsInATurn(t *testing.T) {
 	const x, y = "romeo@a.test/x", "romeo@a.test/y"
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := detachable(t)
-		o := &slowly{full: jid(t, x), gate: make(chan struct{})}
+		o := &slowly{gate: make(chan struct{})}
 		w.Offline = o
 		var all sync.WaitGroup
 		c := w.join(x, prio(-1))
+		o.to = c
 		w.bind(y, prio(-1))
 		w.Detached(t.Context(), c.info)
 		o.open = make(chan struct{})
@@ -327,7 +334,7 @@ type waiting struct {
 	open chan struct{}
 }
 
-func (o *waiting) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.JID, done func(*stanza.Stanza, error)) {
+func (o *waiting) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.Sink, done func(*stanza.Stanza, error)) {
 	open := o.open
 	c := &call{s.To.Bare(), make(chan struct{})}
 	o.takeOff(c)
@@ -417,8 +424,8 @@ func TestKeptIsNotTaken(t *testing.T) {
 	w.chat("romeo@a.test", "1")
 	x.Limit = 1
 	o.finish(0, nil)
-	if o.count() != 1 || fmt.Sprint(o.lost) != "[romeo@a.test/x]" {
-		t.Errorf("%d messages are in the store, lost by %v", o.count(), o.lost)
+	if o.count() != 1 || len(o.lost) != 1 || o.lost[0] != x {
+		t.Errorf("%d messages are in the store, lost by %v, want 1 and the session", o.count(), o.lost)
 	}
 	x.Limit = 0
 	x.Kick(nil)

@@ -34,6 +34,7 @@ import (
 type Local struct {
 	Users    Users     // nil: every localpart of a served domain has an account
 	IQ       IQHandler // nil: requests to the server and to accounts are refused
+	Nobody   IQHandler // refuses requests to accounts that do not exist; nil: with service-unavailable
 	Next     Router    // takes what is for other domains; nil: remote-server-not-found
 	Offline  Offline   // nil: messages that nobody takes are returned
 	Contacts Contacts  // nil: nobody has a roster

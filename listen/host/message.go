@@ -24,7 +24,7 @@ func (l *Local) message(ctx context.Context, s *stanza.Stanza) error {
 	if l.Stamp != nil && s.Type != stanza.TypeError {
 		s = l.Stamp(s)
 	}
-	return l.place(ctx, delivery{s, list, true})
+	return l.place(ctx, delivery{s: s, sessions: list, copies: true})
 }
 
 // delivery is a message to an account.
@@ -32,7 +32,11 @@ type delivery struct {
 	s        *stanza.Stanza
 	sessions []*session // of the account
 	copies   bool       // those of them that want carbon copies get them
+	turn     *session   // that the caller has a turn for; nil for none
 }
+
+// waits reports whether a message has to go through the lane of a session.
+func (d delivery) waits(to *session) bool { return to != d.turn && to.lane.busy.Load() }
 
 // place delivers a message by RFC 6121, section 8.5.
 func (l *Local) place(ctx context.Context, d delivery) error {
@@ -76,7 +80,7 @@ func (l *Local) placeBare(ctx context.Context, d delivery) error {
 	case stanza.TypeHeadline:
 		for _, to := range d.sessions {
 			if _, ok := to.priority(); ok {
-				_ = l.give(stanza.ReceiptOf(ctx), d.s, to) // ephemeral: a full queue loses it
+				_ = l.give(stanza.ReceiptOf(ctx), d, to) // ephemeral: a full queue loses it
 			}
 		}
 		return nil
@@ -112,10 +116,10 @@ func (l *Local) giveTop(ctx context.Context, d delivery) (taken bool, err error)
 // giveOne delivers to one session, and copies to those of the account that want
 // them.
 func (l *Local) giveOne(ctx context.Context, d delivery, to *session) error {
-	if to.is(detached) && !to.is(closed) && l.storable(d.s) {
+	if to.is(detached) && !to.is(closed) && to != d.turn && l.storable(d.s) {
 		return l.keepFor(ctx, d, to)
 	}
-	err := l.give(stanza.ReceiptOf(ctx), d.s, to)
+	err := l.give(stanza.ReceiptOf(ctx), d, to)
 	if err == nil {
 		if d.copies && l.sessions.carbons.Load() > 0 {
 			l.sendCopies(d, to)
@@ -135,7 +139,7 @@ func (l *Local) giveAll(ctx context.Context, d delivery, to []*session) error {
 		return stanza.ErrClosed
 	}
 	answer, wait := lookAt(to)
-	if wait && l.storable(d.s) {
+	if wait && !slices.Contains(to, d.turn) && l.storable(d.s) {
 		return l.keepFor(ctx, d, to...)
 	}
 	if len(answer) == 0 {
@@ -150,7 +154,7 @@ func (l *Local) giveAll(ctx context.Context, d delivery, to []*session) error {
 		if !slices.Contains(answer, t) {
 			r = nil // the others answer for the message
 		}
-		err := l.give(r, d.s, t)
+		err := l.give(r, d, t)
 		switch {
 		case err == nil:
 			took = append(took, t)
@@ -193,11 +197,12 @@ var errBusy = errors.New("lane is busy")
 // give delivers a message to a session and notes so in the Receipt of the
 // sender, which may be nil. Its error is errBusy for a message that is storable
 // while the lane is busy.
-func (l *Local) give(r *stanza.Receipt, s *stanza.Stanza, to *session) error {
+func (l *Local) give(r *stanza.Receipt, d delivery, to *session) error {
+	s := d.s
 	if s.Type == stanza.TypeError || to.is(detached) && !isIM(s) {
 		r = nil // nobody waits for these: they may be minutes under way
 	}
-	if to.lane.busy.Load() {
+	if d.waits(to) {
 		if l.storable(s) {
 			return errBusy
 		}

@@ -22,11 +22,11 @@ type offline struct {
 	mu       sync.Mutex
 	key      uint64
 	kept     []*stanza.Stanza // by key
-	held     map[uint64][]stanza.JID
+	held     map[uint64][]stanza.Sink
 	underway map[*call]bool
 	last     map[stanza.JID]chan struct{} // by account: closed when the last Keep has stored
-	delivers []stanza.JID                 // the calls of Deliver
-	lost     []stanza.JID
+	delivers []stanza.Sink                // the calls of Deliver
+	lost     []stanza.Sink
 	busy     map[stanza.JID]chan struct{} // by account: one Deliver at a time
 }
 
@@ -38,7 +38,7 @@ type call struct {
 
 func (o *offline) Offered(domain string) bool { return o.off == nil || !o.off(domain) }
 
-func (o *offline) Keep(_ context.Context, s *stanza.Stanza, to []stanza.JID, done func(*stanza.Stanza, error)) {
+func (o *offline) Keep(_ context.Context, s *stanza.Stanza, to []stanza.Sink, done func(*stanza.Stanza, error)) {
 	if o.refuse != nil {
 		if err := o.refuse(s); err != nil {
 			done(nil, err)
@@ -100,11 +100,11 @@ func (o *offline) land(c *call) {
 	close(c.landed)
 }
 
-func (o *offline) store(s *stanza.Stanza, to []stanza.JID) *stanza.Stanza {
+func (o *offline) store(s *stanza.Stanza, to []stanza.Sink) *stanza.Stanza {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.held == nil {
-		o.held = make(map[uint64][]stanza.JID)
+		o.held = make(map[uint64][]stanza.Sink)
 	}
 	o.key++
 	kept := *s
@@ -114,22 +114,22 @@ func (o *offline) store(s *stanza.Stanza, to []stanza.JID) *stanza.Stanza {
 	return &kept
 }
 
-func (o *offline) Deliver(_ context.Context, full stanza.JID, send func(*stanza.Stanza) error) error {
-	defer o.lock(full.Bare())()
+func (o *offline) Deliver(_ context.Context, user stanza.JID, to stanza.Sink, send func(*stanza.Stanza) error) error {
+	defer o.lock(user)()
 	o.mu.Lock()
-	o.delivers = append(o.delivers, full)
+	o.delivers = append(o.delivers, to)
 	o.mu.Unlock()
-	o.settle(full.Bare())
+	o.settle(user)
 	o.mu.Lock()
 	list := slices.Clone(o.kept)
 	o.mu.Unlock()
-	o.settle(full.Bare()) // some of them may have come since
+	o.settle(user) // some of them may have come since
 	for _, s := range list {
-		if s.To.Bare() != full.Bare() || !o.claim(s.Kept, full) {
+		if s.To.Bare() != user || !o.claim(s.Kept, to) {
 			continue
 		}
 		if err := send(s); err != nil {
-			o.release(s.Kept, full)
+			o.release(s.Kept, to)
 			return err
 		}
 		if o.slow != nil {
@@ -172,21 +172,21 @@ func (o *offline) lock(user stanza.JID) (unlock func()) {
 }
 
 // claim hands a message to a resource, if none has it and its Keep is done.
-func (o *offline) claim(key uint64, full stanza.JID) bool {
+func (o *offline) claim(key uint64, by stanza.Sink) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	there := slices.ContainsFunc(o.kept, func(s *stanza.Stanza) bool { return s.Kept == key })
 	if !there || len(o.held[key]) > 0 {
 		return false
 	}
-	o.held[key] = []stanza.JID{full}
+	o.held[key] = []stanza.Sink{by}
 	return true
 }
 
-func (o *offline) release(key uint64, full stanza.JID) {
+func (o *offline) release(key uint64, by stanza.Sink) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.held[key] = slices.DeleteFunc(o.held[key], func(j stanza.JID) bool { return j == full })
+	o.held[key] = slices.DeleteFunc(o.held[key], func(k stanza.Sink) bool { return k == by })
 }
 
 func (o *offline) Arrived(_ stanza.JID, kept []uint64) {
@@ -198,12 +198,26 @@ func (o *offline) Arrived(_ stanza.JID, kept []uint64) {
 	}
 }
 
-func (o *offline) Lost(full stanza.JID) {
+func (o *offline) Holds(_ stanza.JID, by stanza.Sink) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.lost = append(o.lost, full)
+	for _, list := range o.held {
+		if slices.Contains(list, by) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *offline) Lost(_ stanza.JID, by stanza.Sink, keys ...uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lost = append(o.lost, by)
 	for key := range o.held {
-		o.held[key] = slices.DeleteFunc(o.held[key], func(j stanza.JID) bool { return j == full })
+		if len(keys) > 0 && !slices.Contains(keys, key) {
+			continue
+		}
+		o.held[key] = slices.DeleteFunc(o.held[key], func(k stanza.Sink) bool { return k == by })
 	}
 }
 

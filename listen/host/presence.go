@@ -44,17 +44,23 @@ func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 	// What is kept comes before what is sent from now on.
 	var t *turn
 	if now.takes() && !me.state.Load().takes() && l.Offline != nil && l.Offline.Offered(me.jid.Domain()) {
-		t = l.takeTurn(me)
+		if t = me.handover.claim(); t == nil {
+			t = l.takeTurn(me)
+		}
 		defer l.endTurn(me, t)
 	}
 	old, ok := me.change(now)
 	if !ok {
 		return nil
 	}
+	if now.takes() {
+		me.handover.show()
+	}
 	l.broadcast(me)
 	var err error
 	switch {
 	case s.Type == stanza.TypeUnavailable:
+		me.since.Store(l.sessions.clock.Add(1))
 		return l.leave(ctx, me, old, me.forget())
 	case old.available():
 		err = l.update(ctx, me, now)
@@ -109,7 +115,7 @@ func (l *Local) update(ctx context.Context, me *session, now *availability) erro
 
 // leave does what the end of a session's availability asks for: RFC 6121,
 // sections 4.5.2 and 4.6.3. told has got directed presence.
-func (l *Local) leave(ctx context.Context, me *session, old *availability, told map[stanza.JID]struct{}) error {
+func (l *Local) leave(ctx context.Context, me *session, old *availability, told map[stanza.JID]uint64) error {
 	now := me.state.Load()
 	if !old.available() {
 		return l.takeBack(ctx, now.presence, told, nil)
@@ -149,6 +155,7 @@ func tellCurrent(to, about *session) {
 // ended tells everybody who saw a session available that it is not. The session
 // has left the table.
 func (l *Local) ended(ctx context.Context, s *session) {
+	l.handedOver(s, nil) // what waits in its lane has to go elsewhere
 	gone := &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeUnavailable, From: s.jid, To: s.jid.Bare()}
 	s.mu.Lock()
 	s.ended = true
@@ -177,6 +184,9 @@ func (l *Local) presence(ctx context.Context, s *stanza.Stanza) error {
 	list := l.sessions.of(s.To.Bare())
 	if l.blocks(list, s.From) {
 		return nil // XEP-0191, section 3.2
+	}
+	if s.Type == stanza.TypeUnavailable {
+		forgets(list, s)
 	}
 	if s.To.IsFull() {
 		if to := byResource(list, s.To); to != nil {

@@ -3,6 +3,7 @@ package host_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/listen/host"
@@ -164,22 +165,116 @@ func TestDirectedPresence(t *testing.T) {
 	})
 }
 
+// RFC 6121, section 4.6.1: nobody hears of the end who has gone before.
+func TestDirectedPresenceToWhoHasLeft(t *testing.T) {
+	const x, y = "juliet@a.test/x", "juliet@a.test/y"
+	for _, tt := range []struct {
+		name, to string
+		then     func(w *world)
+		want     []string // who hears of the end
+	}{
+		{"stays", x, func(w *world) {}, []string{x}},
+		{"changes the presence", x, func(w *world) { w.send(x, prio(3)) }, []string{x}},
+		{"directed unavailable presence", x, func(w *world) {
+			w.send(x, "<presence xmlns='jabber:client' to='romeo@a.test/x' type='unavailable'/>")
+		}, nil},
+		{"directed unavailable presence to the account", x, func(w *world) {
+			w.send(x, "<presence xmlns='jabber:client' to='romeo@a.test' type='unavailable'/>")
+		}, nil},
+		{"directed unavailable presence to another resource", x, func(w *world) {
+			w.send(x, "<presence xmlns='jabber:client' to='romeo@a.test/y' type='unavailable'/>")
+		}, []string{x}},
+		{"unavailable presence", x, func(w *world) { w.send(x, "<presence xmlns='jabber:client' type='unavailable'/>") }, nil},
+		{"unavailable presence and comes back", x, func(w *world) {
+			w.send(x, "<presence xmlns='jabber:client' type='unavailable'/>")
+			w.send(x, "<presence xmlns='jabber:client'/>")
+		}, nil},
+		{"the session is replaced", x, func(w *world) { w.bind(x, "<presence/>") }, nil},
+		{"gets it again", x, func(w *world) {
+			w.bind(x, "<presence/>")
+			w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='"+x+"'/>")
+		}, []string{x}},
+		{"another resource goes", x, func(w *world) { w.send(y, "<presence xmlns='jabber:client' type='unavailable'/>") }, []string{x}},
+		{"the account stays", "juliet@a.test", func(w *world) {}, []string{x, y}},
+		{"one of the account goes", "juliet@a.test", func(w *world) { w.send(x, "<presence xmlns='jabber:client' type='unavailable'/>") }, []string{y}},
+		{"the account goes and comes back", "juliet@a.test", func(w *world) {
+			for _, full := range []string{x, y} {
+				w.send(full, "<presence xmlns='jabber:client' type='unavailable'/>")
+				w.send(full, "<presence xmlns='jabber:client'/>")
+			}
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, hosts("a.test"), "romeo@a.test", "juliet@a.test")
+			w.bind("romeo@a.test/x", "")
+			for _, full := range []string{x, y} {
+				w.bind(full, "<presence/>")
+			}
+			w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='"+tt.to+"'/>")
+			tt.then(w)
+			for full := range w.sinks {
+				w.read[full] = len(w.sinks[full].Stanzas())
+			}
+			w.Release(t.Context(), jid(t, "romeo@a.test/x"), w.sinks["romeo@a.test/x"])
+			var want []string
+			for _, full := range tt.want {
+				want = append(want, full+": <presence from='romeo@a.test/x' to='"+tt.to+"' type='unavailable'/>")
+			}
+			w.expect(want...)
+		})
+	}
+}
+
+// Whoever is elsewhere says so.
+func TestDirectedPresenceToWhoHasLeftElsewhere(t *testing.T) {
+	w := newWorld(t, hosts("a.test"))
+	rooms := new(listentest.Sink)
+	release, err := w.RegisterDomain("rooms.test", rooms)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	w.bind("romeo@a.test/x", "")
+	for _, nick := range []string{"old", "new"} {
+		w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='verona@rooms.test/"+nick+"'/>")
+	}
+	gone := &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeUnavailable, From: jid(t, "verona@rooms.test/old"), To: jid(t, "romeo@a.test/x")}
+	if err := w.Route(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	told := len(rooms.Stanzas())
+	w.Release(t.Context(), jid(t, "romeo@a.test/x"), w.sinks["romeo@a.test/x"])
+	list := rooms.Stanzas()[told:]
+	if len(list) != 1 || list[0].To.Resource() != "new" || list[0].Type != stanza.TypeUnavailable {
+		t.Errorf("the room got %v, want unavailable presence to the new nickname alone", list)
+	}
+}
+
 func TestDirectedPresenceIsBounded(t *testing.T) {
 	w := newWorld(t, hosts("a.test"))
+	release, err := w.RegisterDomain("b.test", new(listentest.Sink))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
 	s := w.bind("romeo@a.test/x", "")
-	for i := range host.MaxDirected {
+	for i := range host.MaxDirected - 1 {
+		w.send("romeo@a.test/x", fmt.Sprintf("<presence xmlns='jabber:client' to='u%d@b.test'/>", i))
+	}
+	for i := range host.MaxDirected { // of those who are not there nothing stays
 		w.send("romeo@a.test/x", fmt.Sprintf("<presence xmlns='jabber:client' to='u%d@a.test'/>", i))
 	}
+	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='last@b.test'/>")
 	if n := len(s.Stanzas()); n != 0 {
 		t.Fatalf("got %d stanzas, want none", n)
 	}
-	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='more@a.test'/>")
-	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='u0@a.test'/>") // a known one
+	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='more@b.test'/>")
+	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='u0@b.test'/>") // a known one
 	if list := s.Stanzas(); len(list) != 1 || condition(list[0]) != "resource-constraint" {
 		t.Errorf("got %v, want one resource-constraint", list)
 	}
-	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='u0@a.test' type='unavailable'/>")
-	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='more@a.test'/>")
+	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='u0@b.test' type='unavailable'/>")
+	w.send("romeo@a.test/x", "<presence xmlns='jabber:client' to='more@b.test'/>")
 	if n := len(s.Stanzas()); n != 1 {
 		t.Errorf("got %d stanzas, want 1: there was room again", n)
 	}
@@ -244,20 +339,23 @@ func TestOfflineHears(t *testing.T) {
 	w := newWorld(t, hosts("a.test"), "romeo@a.test")
 	o := new(offline)
 	w.Offline = o
-	w.bind("romeo@a.test/x", "")
-	for _, tt := range []struct{ presence, want string }{
-		{prio(-1), "[]"},
-		{prio(0), "[romeo@a.test/x]"},
-		{prio(3), "[]"},
-		{prio(-3), "[]"},
-		{"<presence/>", "[romeo@a.test/x]"},
-		{"<presence type='unavailable'/>", "[]"},
-		{"<presence/>", "[romeo@a.test/x]"},
+	x := w.bind("romeo@a.test/x", "")
+	for _, tt := range []struct {
+		presence string
+		want     []stanza.Sink
+	}{
+		{prio(-1), nil},
+		{prio(0), []stanza.Sink{x}},
+		{prio(3), nil},
+		{prio(-3), nil},
+		{"<presence/>", []stanza.Sink{x}},
+		{"<presence type='unavailable'/>", nil},
+		{"<presence/>", []stanza.Sink{x}},
 	} {
 		o.delivers = nil
 		w.send("romeo@a.test/x", tt.presence)
-		if got := fmt.Sprint(o.delivers); got != tt.want {
-			t.Errorf("after %s the offline store was asked for %s, want %s", tt.presence, got, tt.want)
+		if !slices.Equal(o.delivers, tt.want) {
+			t.Errorf("after %s the offline store was asked for %d sessions, want %d", tt.presence, len(o.delivers), len(tt.want))
 		}
 	}
 }

@@ -14,6 +14,15 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
+// queued is what a session has not delivered.
+func queued(list ...*stanza.Stanza) []stanza.Queued {
+	var all []stanza.Queued
+	for _, s := range list {
+		all = append(all, stanza.Queued{Stanza: s})
+	}
+	return all
+}
+
 // c2s calls Keep for what a session that was detached has in its queue.
 func TestKeep(t *testing.T) {
 	x := "romeo@a.test/x"
@@ -26,7 +35,7 @@ func TestKeep(t *testing.T) {
 	}, drops: func(s *stanza.Stanza) bool { return s.ID == "worthless" }}
 	w.Offline = o
 	from, to := jid(t, "juliet@a.test/x"), jid(t, x)
-	var waiting []*stanza.Stanza
+	var waiting []stanza.Queued
 	for _, s := range []stanza.Stanza{
 		{Kind: stanza.Message, Type: stanza.TypeChat, ID: "a"},
 		{Kind: stanza.Message, ID: "b"},
@@ -41,20 +50,20 @@ func TestKeep(t *testing.T) {
 		{Kind: stanza.Message, Type: stanza.TypeChat, ID: "c"},
 	} {
 		s.From, s.To = from, to
-		waiting = append(waiting, &s)
+		waiting = append(waiting, stanza.Queued{Stanza: &s})
 	}
 	w.Detached(t.Context(), w.info(x))
 	got := w.Keep(t.Context(), w.info(x), waiting)
 	var ids []string
 	for i, s := range got {
-		if s.ID != waiting[i].ID {
+		if s.ID != waiting[i].Stanza.ID {
 			t.Fatalf("the list was reordered: %v", got)
 		}
 		if s.Kept != 0 {
 			ids = append(ids, s.ID)
 		}
 	}
-	if fmt.Sprint(ids) != "[a b kept c]" || waiting[0].Kept != 0 {
+	if fmt.Sprint(ids) != "[a b kept c]" || waiting[0].Stanza.Kept != 0 {
 		t.Errorf("%v are kept, want a b kept c, and the list of the caller as it was", ids)
 	}
 	// They are his until he is gone.
@@ -64,10 +73,65 @@ func TestKeep(t *testing.T) {
 	}
 	w.Arrived(w.info(x), []uint64{got[0].Kept})
 	w.Release(t.Context(), to, w.sinks[x])
-	w.Ended(t.Context(), w.info(x), got[1:2], nil)
-	if got := w.ids("romeo@a.test/y"); got != "b* c*" {
-		t.Errorf("after the end another session got %q, want what has not arrived", got)
+	w.Ended(t.Context(), w.info(x), queued(got[1:2]...), nil)
+	if got := w.ids("romeo@a.test/y"); got != "b* kept* c*" {
+		t.Errorf("after the end another session got %q, want what has not arrived, in order", got)
 	}
+}
+
+// XEP-0198, section 4: what goes elsewhere says since when the first session has
+// had it.
+func TestUndeliveredSaysSinceWhen(t *testing.T) {
+	const x, y = "romeo@a.test/x", "romeo@a.test/y"
+	const stamp = "<body/><delay xmlns='urn:xmpp:delay' from='a.test' stamp='2000-01-01T00:00:00.000Z'/>"
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := detachable(t)
+		o := new(offline)
+		w.Offline = o
+		begin := time.Now()
+		one := w.join(x, prio(1))
+		w.chat("romeo@a.test", "1")
+		two := w.join(y, prio(0))
+		two.acknowledge(-1)
+		time.Sleep(time.Hour)
+		one.end(w)
+		list := two.queue
+		if m := list[len(list)-1].Stanza; m.ID != "1" || m.Inner != stamp {
+			t.Errorf("the other session got %s, want %s", m, stamp)
+		}
+		time.Sleep(time.Hour)
+		two.detach(w)
+		list = two.queue
+		if m := list[len(list)-1].Stanza; m.ID != "1" || m.Kept == 0 || m.Inner != stamp {
+			t.Errorf("stored for it was %s, want %s", m, stamp)
+		}
+		three := w.join("romeo@a.test/z", "")
+		two.end(w)
+		w.Ended(t.Context(), two.info, []stanza.Queued{{Stanza: parse(t, "<message from='juliet@a.test/x' to='romeo@a.test'><body/></message>"), Since: begin}}, nil)
+		for i, m := range o.kept {
+			if i > 1 || m.Inner != stamp {
+				t.Errorf("message %d in the store is %s, want %s", i, m, stamp)
+			}
+		}
+		w.send("romeo@a.test/z", "<presence/>")
+		three.want(t, "the last session", "1*+ *+")
+		// Nobody knows since when.
+		now := time.Now().UTC().Format("2006-01-02T15:04:05")
+		w.Ended(t.Context(), stanza.SessionInfo{JID: jid(t, x), Sink: one}, queued(parse(t, "<message from='juliet@a.test/x' to='"+x+"' type='chat' id='2'><body/></message>")), nil)
+		list = three.queue
+		if m := list[len(list)-1].Stanza; m.ID != "2" || m.Inner != strings.Replace(stamp, "2000-01-01T00:00:00", now, 1) {
+			t.Errorf("got %s, want the time of now", m)
+		}
+	})
+}
+
+func parse(t *testing.T, xml string) *stanza.Stanza {
+	t.Helper()
+	s, err := stanza.Parse(xml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // There may be no store at all.
@@ -76,8 +140,8 @@ func TestNoStore(t *testing.T) {
 	w.bind("romeo@a.test/x", "<presence/>")
 	info := w.info("romeo@a.test/x")
 	w.Detached(t.Context(), info)
-	list := []*stanza.Stanza{{Kind: stanza.Message, To: info.JID}}
-	if got := w.Keep(t.Context(), info, list); len(got) != 1 || got[0] != list[0] {
+	m := &stanza.Stanza{Kind: stanza.Message, To: info.JID}
+	if got := w.Keep(t.Context(), info, queued(m)); len(got) != 1 || got[0] != m {
 		t.Errorf("Keep returned %v", got)
 	}
 	w.Arrived(info, []uint64{1})
@@ -182,7 +246,7 @@ func TestEndedWaits(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			returned := make(chan struct{})
 			go func() {
-				w.Ended(ctx, w.info("romeo@a.test/x"), []*stanza.Stanza{m}, nil)
+				w.Ended(ctx, w.info("romeo@a.test/x"), queued(m), nil)
 				close(returned)
 			}()
 			synctest.Wait()
@@ -215,7 +279,7 @@ func TestEndedIsBounded(t *testing.T) {
 		c := w.join("romeo@a.test/mute", "<presence/>")
 		m := &stanza.Stanza{Kind: stanza.Message, From: jid(t, "juliet@a.test/x"), To: jid(t, "romeo@a.test")}
 		begin := time.Now()
-		w.Ended(t.Context(), w.info("romeo@a.test/x"), []*stanza.Stanza{m}, nil)
+		w.Ended(t.Context(), w.info("romeo@a.test/x"), queued(m), nil)
 		if d := time.Since(begin); d != host.MaxEnding || len(c.queue) != 2 {
 			t.Errorf("Ended took %s and the other session has %d stanzas, want %s and 2", d, len(c.queue), host.MaxEnding)
 		}
@@ -237,13 +301,13 @@ func TestEndedDoesNotDuplicate(t *testing.T) {
 			undelivered := slices.DeleteFunc(w.sinks[x].Stanzas(), func(s *stanza.Stanza) bool { return s.Kind != stanza.Message })
 			if kept {
 				w.Detached(t.Context(), w.info(x))
-				undelivered = w.Keep(t.Context(), w.info(x), undelivered)
+				undelivered = w.Keep(t.Context(), w.info(x), queued(undelivered...))
 			}
 			if got := w.ids(y); got != "1" {
 				t.Fatalf("y got %q", got)
 			}
 			w.Release(t.Context(), jid(t, x), w.sinks[x])
-			w.Ended(t.Context(), w.info(x), undelivered, nil)
+			w.Ended(t.Context(), w.info(x), queued(undelivered...), nil)
 			want := "2"
 			if kept {
 				want = "2*"
@@ -254,7 +318,7 @@ func TestEndedDoesNotDuplicate(t *testing.T) {
 			// y returns it as well: then nobody has it.
 			all := w.sinks[y].Stanzas()
 			w.Release(t.Context(), jid(t, y), w.sinks[y])
-			w.Ended(t.Context(), w.info(y), all, nil)
+			w.Ended(t.Context(), w.info(y), queued(all...), nil)
 			w.bind("romeo@a.test/z", "")
 			w.send("romeo@a.test/z", "<presence/>")
 			if got := w.ids("romeo@a.test/z"); !strings.Contains(got, "1*") {
@@ -273,7 +337,7 @@ func TestEndedDoesNotDuplicate(t *testing.T) {
 		m := w.sinks[x].Stanzas()
 		w.sinks[y].Limit = 0
 		w.Release(t.Context(), jid(t, x), w.sinks[x])
-		w.Ended(t.Context(), w.info(x), m[len(m)-1:], nil)
+		w.Ended(t.Context(), w.info(x), queued(m[len(m)-1]), nil)
 		if got := w.ids(y); got != "1" {
 			t.Errorf("y got %q, want the message that it had not taken", got)
 		}
@@ -289,39 +353,10 @@ func TestEndedDrops(t *testing.T) {
 		{Kind: stanza.Message, Type: stanza.TypeChat, From: gone.Bare(), To: gone, Child: stanza.Name{Space: "urn:xmpp:carbons:2", Local: "received"}},
 		{Kind: stanza.Message, Type: stanza.TypeChat, From: from, To: gone, Kept: 1},
 	} {
-		w.Ended(t.Context(), stanza.SessionInfo{JID: gone}, []*stanza.Stanza{s}, nil)
+		w.Ended(t.Context(), stanza.SessionInfo{JID: gone}, queued(s), nil)
 		if got := outcome(w); got != "" {
 			t.Errorf("%s: got %q, want it dropped", s, got)
 		}
-	}
-}
-
-// A resource that was replaced by one of the same name takes nothing from it.
-func TestEndedAfterReplacement(t *testing.T) {
-	const x = "romeo@a.test/x"
-	w, _ := detachable(t, "x")
-	o := new(offline)
-	w.Offline = o
-	old := w.sinks[x]
-	w.Detached(t.Context(), w.info(x))
-	w.chat("romeo@a.test", "1")
-	m := old.Stanzas()
-	o.store(m[len(m)-1], []stanza.JID{jid(t, x)}) // as if it confirmed
-	kept := *m[len(m)-1]
-	kept.Kept = o.key
-	delete(w.read, x)
-	w.bind(x, "<presence/>")
-	w.ids(x)
-	if _, kicked := old.Kicked(); !kicked {
-		t.Fatal("the old session lives on")
-	}
-	w.Ended(t.Context(), w.info(x), nil, nil)
-	if len(o.lost) > 0 {
-		t.Errorf("lost by %v: the new session may have got something", o.lost)
-	}
-	w.Ended(t.Context(), w.info(x), []*stanza.Stanza{&kept}, nil)
-	if got := w.ids(x); got != "1*" {
-		t.Errorf("the new session got %q, want what the old one had not delivered", got)
 	}
 }
 

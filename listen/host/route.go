@@ -96,20 +96,25 @@ func (l *Local) iq(ctx context.Context, s *stanza.Stanza) error {
 		return l.giveBack(ctx, s, stanza.ServiceUnavailable)
 	}
 	if s.To.Local() != "" && s.To != s.From.Bare() {
-		ok, err := l.exists(ctx, s.To)
-		if err == nil && ok {
-			var refuses bool
-			refuses, err = l.refuses(ctx, s.To, s.From)
-			ok = !refuses
-		}
-		if err != nil {
+		switch ok, err := l.exists(ctx, s.To); {
+		case err != nil:
 			return l.giveBackFor(ctx, s, l.replyError(s, err))
+		case !ok:
+			return l.iqToNobody(ctx, s)
 		}
-		if !ok {
+		switch refuses, err := l.refuses(ctx, s.To, s.From); {
+		case err != nil:
+			return l.giveBackFor(ctx, s, l.replyError(s, err))
+		case refuses:
 			return l.giveBack(ctx, s, stanza.ServiceUnavailable)
 		}
 	}
-	answer, err := l.IQ.HandleIQ(ctx, s, stanza.Peer{})
+	return l.consult(ctx, l.IQ, s)
+}
+
+// consult has a handler answer a request.
+func (l *Local) consult(ctx context.Context, h IQHandler, s *stanza.Stanza) error {
+	answer, err := h.HandleIQ(ctx, s, stanza.Peer{})
 	if err != nil {
 		return l.giveBackFor(ctx, s, l.replyError(s, err))
 	}
@@ -119,14 +124,25 @@ func (l *Local) iq(ctx context.Context, s *stanza.Stanza) error {
 	return l.forward(ctx, answer)
 }
 
-func (l *Local) iqToFull(ctx context.Context, s *stanza.Stanza, to *session) error {
-	if to == nil {
+// iqToNobody refuses a request for which there is no account.
+// See RFC 6121, section 8.5.1.
+func (l *Local) iqToNobody(ctx context.Context, s *stanza.Stanza) error {
+	if l.Nobody == nil {
 		return l.giveBack(ctx, s, stanza.ServiceUnavailable)
 	}
+	return l.consult(ctx, l.Nobody, s)
+}
+
+// iqToFull delivers to a resource, nil if it is not there. What Permit says
+// comes first, so that nobody can tell by it who is there.
+func (l *Local) iqToFull(ctx context.Context, s *stanza.Stanza, to *session) error {
 	if l.Permit != nil && s.IsRequest() {
 		if err := l.Permit(ctx, s); err != nil {
 			return l.giveBackFor(ctx, s, l.replyError(s, err))
 		}
+	}
+	if to == nil {
+		return l.giveBack(ctx, s, stanza.ServiceUnavailable)
 	}
 	if err := to.put(s); err != nil {
 		return l.giveBackRefused(ctx, s, err)

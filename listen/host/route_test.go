@@ -136,7 +136,7 @@ func TestEndedReroutes(t *testing.T) {
 		{st(stanza.IQ, stanza.TypeResult, gone), ""},
 		{st(stanza.Presence, "", gone), ""},
 	} {
-		w.Ended(t.Context(), stanza.SessionInfo{JID: gone}, []*stanza.Stanza{tt.s}, nil)
+		w.Ended(t.Context(), stanza.SessionInfo{JID: gone}, queued(tt.s), nil)
 		if got := outcome(w); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.s, got, tt.want)
 		}

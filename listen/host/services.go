@@ -27,8 +27,10 @@ type IQHandler interface {
 	HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error)
 }
 
-// Offline keeps messages for accounts that cannot take them now. Its methods
-// are called from the goroutines of senders and recipients.
+// Offline keeps messages for accounts that cannot take them now. Users are bare
+// JIDs. Sessions are known by their sinks, because one may come after another
+// under the same address. The methods are called from the goroutines of senders
+// and recipients.
 type Offline interface {
 	// Offered reports whether the accounts of a domain have this.
 	Offered(domain string) bool
@@ -40,27 +42,34 @@ type Offline interface {
 	// set when the message is on stable storage; with nil, nil for a message that
 	// is not worth keeping (XEP-0160, section 3) and is dropped; or with an error
 	// for the sender: a *stanza.Error as it is, any other as
-	// internal-server-error.
+	// internal-server-error. The copy says since when the message is kept
+	// (XEP-0203), unless it is Delayed already.
 	//
-	// to are resources, mostly none, to which done gives the copy. The message
+	// to are sessions, mostly none, to which done gives the copy. The message
 	// counts as handed to them from the moment it is stored, so that no Deliver
 	// gives it to another one; Lost is called for one that does not take the
 	// copy. done calls neither Keep nor Deliver, which waits for it.
-	Keep(ctx context.Context, s *stanza.Stanza, to []stanza.JID, done func(kept *stanza.Stanza, err error))
+	Keep(ctx context.Context, s *stanza.Stanza, to []stanza.Sink, done func(kept *stanza.Stanza, err error))
 
-	// Deliver sends what is kept for the account of a full JID to this resource,
-	// which has announced a priority of at least 0: in order, by send, until
-	// send returns an error. It waits for calls of Keep that are under way: for
-	// all that have begun before one whose message it sends. It leaves out what
-	// has been handed to a resource that has not lost it.
-	Deliver(ctx context.Context, full stanza.JID, send func(*stanza.Stanza) error) error
+	// Deliver sends what is kept for an account to one of its sessions, which has
+	// announced a priority of at least 0: in order, by send, until send returns
+	// an error. It waits for calls of Keep that are under way: for all that have
+	// begun before one whose message it sends. It leaves out what has been handed
+	// to a session that has not lost it.
+	Deliver(ctx context.Context, user stanza.JID, to stanza.Sink, send func(*stanza.Stanza) error) error
 
-	// Arrived removes messages that a resource has got. It does not block.
-	Arrived(full stanza.JID, kept []uint64)
+	// Arrived removes messages that a session of an account has got. It does not
+	// block.
+	Arrived(user stanza.JID, kept []uint64)
 
-	// Lost says that a resource has ended, or did not take what was kept and
-	// delivered to it, other than what has arrived: another resource may get it.
-	Lost(full stanza.JID)
+	// Holds reports whether a session has been handed something that has neither
+	// arrived nor been lost. It does not block.
+	Holds(user stanza.JID, by stanza.Sink) bool
+
+	// Lost says that a session did not take some of what it was handed or, without
+	// keys, that it has ended: another session may get that, other than what has
+	// arrived. It does not block.
+	Lost(user stanza.JID, by stanza.Sink, keys ...uint64)
 }
 
 // Contacts knows who may see whose presence: the rosters of the accounts. All
@@ -75,8 +84,11 @@ type Contacts interface {
 	Outbound(ctx context.Context, s *stanza.Stanza) (Change, error)
 
 	// Inbound does the same for the server of the recipient: section 3 and
-	// appendix A.3.
-	Inbound(ctx context.Context, s *stanza.Stanza) (Change, error)
+	// appendix A.3. When Change.Pass is set it has called pass, once, after the
+	// change is stored and before anybody is told of it: the stanza has to come
+	// before the roster push (sections 3.1.6, 3.2.3 and 3.3.3). pass must not call
+	// the roster.
+	Inbound(ctx context.Context, s *stanza.Stanza, pass func()) (Change, error)
 
 	// Presence returns what a user's presence concerns.
 	Presence(ctx context.Context, user stanza.JID) (Audience, error)

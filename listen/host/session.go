@@ -10,19 +10,23 @@ import (
 
 // session is one bound resource.
 type session struct {
-	jid     stanza.JID
-	sink    stanza.Sink
-	account *account // that it belongs to; set when it enters the table
+	jid  stanza.JID
+	sink stanza.Sink // tells it from other sessions of this JID
+	// These are set when it enters the table.
+	account  *account  // that it belongs to
+	handover *handover // from the session that it has replaced; nil: it has nothing to wait for
 
 	// state is nil until the first presence. It is read without mu.
 	state atomic.Pointer[availability]
 	// flags are what features have marked, and flags of the router.
 	flags atomic.Uint32
+	// since is when it began or last became unavailable, by table.clock.
+	since atomic.Uint64
 	lane  lane // of messages
 
 	mu       sync.Mutex
-	directed map[stanza.JID]struct{} // who was sent directed presence
-	ended    bool                    // then nothing changes any more
+	directed map[stanza.JID]uint64 // who was sent directed presence, and when by table.clock
+	ended    bool                  // then nothing changes any more
 }
 
 // Flags of the router, beside the marks of the features.

@@ -95,9 +95,9 @@ func (h *shared) alias(s, as *stanza.Stanza) {
 	}
 }
 
-// returned notes that a session of full that has ended returns a message, and
-// reports whether another session has it.
-func (h *shared) returned(s *stanza.Stanza, full stanza.JID) bool {
+// returned notes that a session that has ended returns a message, and reports
+// whether another one has it.
+func (h *shared) returned(s *stanza.Stanza, by stanza.Sink) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	have := h.of(s)
@@ -105,7 +105,7 @@ func (h *shared) returned(s *stanza.Stanza, full stanza.JID) bool {
 		return false
 	}
 	for _, t := range have.sessions {
-		if t.jid == full && t.is(gone) {
+		if t.sink == by {
 			have.sessions = without(have.sessions, t)
 			break
 		}

@@ -78,7 +78,8 @@ func (a *arrivals) got(s *stanza.Stanza) {
 func (w *world) lives(a *arrivals, name string, r *rand.Rand) {
 	for life := range 10 {
 		full := fmt.Sprintf("%s-%d", name, life)
-		s := &client{l: w.Local, info: stanza.SessionInfo{JID: jid(w.T, full)}, got: a.got, lost: func(*stanza.Stanza) {}}
+		s := newClient(w, full)
+		s.got = a.got
 		if _, err := w.Bind(w.Context(), stanza.Binding{JID: s.info.JID, Sink: s}); err != nil {
 			w.Errorf("Bind: %v", err)
 			return

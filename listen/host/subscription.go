@@ -70,15 +70,12 @@ func (l *Local) inbound(ctx context.Context, s *stanza.Stanza, answers bool) err
 	if ok, err := l.receives(ctx, s); !ok || err != nil {
 		return err
 	}
-	change, err := l.Contacts.Inbound(ctx, s)
+	change, err := l.Contacts.Inbound(ctx, s, func() { toInterested(l.sessions.of(s.To), s) })
 	if err != nil {
 		if s.Type == stanza.TypeSubscribe {
 			return l.forward(ctx, s.ErrorReply(l.replyError(s, err)))
 		}
 		return err
-	}
-	if change.Pass {
-		toInterested(l.sessions.of(s.To), s)
 	}
 	var errs []error
 	if answers {

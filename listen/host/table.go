@@ -18,6 +18,7 @@ type table struct {
 	carbons  atomic.Int64  // how many sessions want carbons
 	blocking atomic.Int64  // how many accounts with sessions block somebody
 	changes  atomic.Uint64 // how often setBlocks was called
+	clock    atomic.Uint64 // orders directed presence and what ends its effect
 }
 
 type shard struct {
@@ -30,6 +31,7 @@ type account struct {
 	sessions []*session // oldest first; replaced, never changed; the shard's mu guards it
 	blocks   atomic.Pointer[blocker]
 	shared   shared
+	storing  sync.RWMutex // for writing: while what a session has is stored, nothing else is
 }
 
 // blocker tells whether an account blocks a peer.
@@ -62,6 +64,15 @@ func (t *table) of(bare stanza.JID) []*session {
 // find returns the session that holds a full JID, nil when there is none.
 func (t *table) find(full stanza.JID) *session {
 	return byResource(t.of(full.Bare()), full)
+}
+
+// session returns the session that is described, nil if it has left the table;
+// another one of its JID may be there.
+func (t *table) session(info stanza.SessionInfo) *session {
+	if s := t.find(info.JID); s != nil && s.sink == info.Sink {
+		return s
+	}
+	return nil
 }
 
 func byResource(list []*session, full stanza.JID) *session {
@@ -114,12 +125,14 @@ func (t *table) add(n *session, replace bool, limit int, b blocks) (left []*sess
 		}
 		list = without(list, old)
 		left = append(left, old)
+		n.succeed(old)
 	}
 	if over := len(list) + 1 - limit; limit > 0 && over > 0 {
 		left = append(left, list[:over]...)
 		list = list[over:]
 	}
 	n.account = a
+	n.since.Store(t.clock.Add(1))
 	a.sessions = append(list, n)
 	for _, s := range left {
 		t.leave(s)

@@ -2,6 +2,7 @@ package host_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// witness is a slow store that tells what it has, and what resources lose.
+// witness is a slow store that tells what it has, and what sessions lose.
 type witness struct {
 	host.Offline
 	onLost func(id string)
@@ -19,11 +20,11 @@ type witness struct {
 	wait   func() // until the store is done with everything
 
 	mu   sync.Mutex
-	held map[stanza.JID]map[uint64]string // the ids of what resources have been handed, by key
+	held map[stanza.Sink]map[uint64]string // the ids of what sessions have been handed, by key
 }
 
 func newWitness(seed uint64, real bool) *witness {
-	w := &witness{held: make(map[stanza.JID]map[uint64]string)}
+	w := &witness{held: make(map[stanza.Sink]map[uint64]string)}
 	slow := randomly(seed, 20*time.Millisecond)
 	if !real {
 		o := &offline{slow: slow}
@@ -47,7 +48,7 @@ func newWitness(seed uint64, real bool) *witness {
 	s.Configure(stanza.PerHost[*featureoffline.Options]{Value: &o})
 	w.Offline, w.wait = s, store.work.Wait
 	w.kept = func(user stanza.JID) (ids []string) {
-		list, _ := store.List(context.Background(), user, 0, 1<<20)
+		list, _, _ := store.List(context.Background(), user, 0, featureoffline.Limits{})
 		for _, m := range list {
 			_, id, _ := strings.Cut(m.XML, " id='")
 			id, _, _ = strings.Cut(id, "'")
@@ -58,50 +59,54 @@ func newWitness(seed uint64, real bool) *witness {
 	return w
 }
 
-func (w *witness) hand(full stanza.JID, s *stanza.Stanza) {
+func (w *witness) hand(to stanza.Sink, s *stanza.Stanza) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.held[full] == nil {
-		w.held[full] = make(map[uint64]string)
+	if w.held[to] == nil {
+		w.held[to] = make(map[uint64]string)
 	}
-	w.held[full][s.Kept] = s.ID
+	w.held[to][s.Kept] = s.ID
 }
 
-func (w *witness) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.JID, done func(*stanza.Stanza, error)) {
+func (w *witness) Keep(ctx context.Context, s *stanza.Stanza, to []stanza.Sink, done func(*stanza.Stanza, error)) {
 	w.Offline.Keep(ctx, s, to, func(kept *stanza.Stanza, err error) {
-		for _, full := range to {
+		for _, sink := range to {
 			if kept != nil {
-				w.hand(full, kept)
+				w.hand(sink, kept)
 			}
 		}
 		done(kept, err)
 	})
 }
 
-func (w *witness) Deliver(ctx context.Context, full stanza.JID, send func(*stanza.Stanza) error) error {
-	return w.Offline.Deliver(ctx, full, func(s *stanza.Stanza) error {
-		w.hand(full, s)
+func (w *witness) Deliver(ctx context.Context, user stanza.JID, to stanza.Sink, send func(*stanza.Stanza) error) error {
+	return w.Offline.Deliver(ctx, user, to, func(s *stanza.Stanza) error {
+		w.hand(to, s)
 		return send(s)
 	})
 }
 
-func (w *witness) Arrived(full stanza.JID, kept []uint64) {
-	w.Offline.Arrived(full, kept)
+func (w *witness) Arrived(user stanza.JID, kept []uint64) {
+	w.Offline.Arrived(user, kept)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, key := range kept {
-		delete(w.held[full], key)
+		for _, held := range w.held {
+			delete(held, key)
+		}
 	}
 }
 
-func (w *witness) Lost(full stanza.JID) {
+func (w *witness) Lost(user stanza.JID, by stanza.Sink, keys ...uint64) {
 	w.mu.Lock()
-	for _, id := range w.held[full] {
-		w.onLost(id)
+	for key, id := range w.held[by] {
+		if len(keys) == 0 || slices.Contains(keys, key) {
+			w.onLost(id)
+			delete(w.held[by], key)
+		}
 	}
-	delete(w.held, full)
 	w.mu.Unlock()
-	w.Offline.Lost(full)
+	w.Offline.Lost(user, by, keys...)
 }
 
 // groups is a store that commits what has come together, and tells so later.
@@ -115,9 +120,9 @@ type groups struct {
 	running bool
 }
 
-func (g *groups) Add(_ context.Context, user stanza.JID, xml string, limit int, done func(uint64, error)) {
+func (g *groups) Add(_ context.Context, user stanza.JID, xml string, l featureoffline.Limits, done func(uint64, error)) {
 	g.submit(func() (tell func()) {
-		g.Memory.Add(context.Background(), user, xml, limit, func(key uint64, err error) { tell = func() { done(key, err) } })
+		g.Memory.Add(context.Background(), user, xml, l, func(key uint64, err error) { tell = func() { done(key, err) } })
 		return tell
 	})
 }

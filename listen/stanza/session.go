@@ -51,8 +51,15 @@ type Binding struct {
 // SessionInfo describes a bound session.
 type SessionInfo struct {
 	JID       JID
+	Sink      Sink // of its Binding; tells it from an earlier or later session of this JID
 	Peer      Peer
 	Mechanism string // of SASL
+}
+
+// Queued is a stanza that a session has taken and not delivered.
+type Queued struct {
+	Stanza *Stanza
+	Since  time.Time // when the session took it, about to the second; zero: not known
 }
 
 // Mark is something that a feature remembers of a session for as long as it

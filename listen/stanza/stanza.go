@@ -58,6 +58,11 @@ type Name struct{ Space, Local string }
 // handed to anybody: sessions, queues and stores share it without copying.
 type Stanza struct {
 	Kind Kind
+
+	// Delayed says that the delay (XEP-0203) in Inner from the domain of To is
+	// the work of the server and not of the sender: see WithDelay.
+	Delayed bool
+
 	Type string // the type attribute, "" when absent
 	ID   string // the id attribute, unescaped
 	Lang string // the xml:lang attribute, unescaped

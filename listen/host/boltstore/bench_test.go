@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -93,7 +96,7 @@ func BenchmarkOfflineAdd(b *testing.B) {
 					window := make(chan struct{}, tt.window)
 					for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
 						window <- struct{}{}
-						s.Offline().Add(context.Background(), to[int(i*7919)%len(to)], xml, 0, func(_ uint64, err error) {
+						s.Offline().Add(context.Background(), to[int(i*7919)%len(to)], xml, offline.Limits{}, func(_ uint64, err error) {
 							if err != nil {
 								b.Error(err)
 							}
@@ -149,10 +152,10 @@ func BenchmarkOfflineCycle(b *testing.B) {
 				var added sync.WaitGroup
 				for range 20 {
 					added.Add(1)
-					s.Offline().Add(context.Background(), user, xml, 100, func(uint64, error) { added.Done() })
+					s.Offline().Add(context.Background(), user, xml, offline.Limits{Messages: 100}, func(uint64, error) { added.Done() })
 				}
 				added.Wait()
-				list, err := s.Offline().List(context.Background(), user, 0, 100)
+				list, _, err := s.Offline().List(context.Background(), user, 0, offline.Limits{})
 				if err != nil || len(list) == 0 {
 					b.Error(len(list), err)
 				}
@@ -167,4 +170,47 @@ func BenchmarkOfflineCycle(b *testing.B) {
 	wg.Wait()
 	b.StopTimer()
 	report(b, s, before)
+}
+
+// A roster of 5,000 items and a block list of 1,000 are read back, with short
+// names and with long ones that are not ASCII.
+func BenchmarkReadAddresses(b *testing.B) {
+	for _, bb := range []struct{ name, local string }{{"ascii", "user"}, {"long", strings.Repeat("ж", 500)}} {
+		s := onDisk(b, Defaults())
+		ctx, user := b.Context(), users(b, 1)[0]
+		var list []stanza.JID
+		var setting sync.WaitGroup
+		for i := range 5000 {
+			j, err := stanza.NewJID(fmt.Sprintf("%s%04d", bb.local, i), "chat.example", "")
+			if err != nil {
+				b.Fatal(err)
+			}
+			list = append(list, j)
+			setting.Go(func() {
+				if _, err := s.Roster().Set(ctx, user, roster.Item{Contact: j, Listed: true}, 0); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		setting.Wait()
+		if _, err := s.Blocking().CompareAndSet(ctx, user, blocking.List{Blocked: list[:1000]}); err != nil {
+			b.Fatal(err)
+		}
+		b.Run(bb.name+"/roster", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if list, err := s.Roster().List(ctx, user, stanza.JID{}, 1<<20); err != nil || len(list) != 5000 {
+					b.Fatal(len(list), err)
+				}
+			}
+		})
+		b.Run(bb.name+"/blocked", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if l, err := s.Blocking().Get(ctx, user); err != nil || len(l.Blocked) != 1000 {
+					b.Fatal(len(l.Blocked), err)
+				}
+			}
+		})
+	}
 }

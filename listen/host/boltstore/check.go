@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // Report is what Check has found.
@@ -214,27 +216,45 @@ func (c *checker) singles() error {
 }
 
 func (c *checker) single(key, value []byte) (revision uint64, err error) {
+	parse := parseUser
 	if c.table == accountTable {
-		user, err := parseAccountKey(key)
-		if err != nil {
-			return 0, err
-		}
-		a, err := decodeAccount(user, value)
-		return a.Revision, err
+		parse = parseAccountKey
 	}
-	if _, err := parseUser(key); err != nil {
+	user, err := parse(key)
+	if err == nil {
+		err = wantCanonical(user)
+	}
+	if err != nil {
 		return 0, err
 	}
 	switch c.table {
+	case accountTable:
+		a, accountErr := decodeAccount(user, value)
+		return a.Revision, accountErr
 	case lastTable:
 		_, err = decodeActivity(value)
 	case vcardTable:
 		_, err = decodeText(value)
 	case blockingTable:
 		l, blockErr := decodeBlockList(value)
-		return l.Revision, blockErr
+		return l.Revision, errors.Join(blockErr, wantCanonical(l.Blocked...))
 	}
 	return 0, err
+}
+
+// wantCanonical returns an error for the first address that differs from what its
+// preparation gives: nobody would find it. Reading takes addresses as they are.
+func wantCanonical(list ...stanza.JID) error {
+	for _, j := range list {
+		prepared, err := stanza.ParseJID(j.String())
+		if err != nil {
+			return err
+		}
+		if prepared != j {
+			return fmt.Errorf("the address %q is not in its canonical form", j)
+		}
+	}
+	return nil
 }
 
 // section is what a table has of one user: a header, then the records.
@@ -250,7 +270,7 @@ func (c *checker) sections() error {
 	var s section
 	last := c.tx.Bucket(c.table.name()).Sequence()
 	err := c.each(func(key, value []byte) {
-		_, sub, err := splitKey(key)
+		user, sub, err := splitKey(key)
 		if err != nil {
 			c.problem(key, err)
 			return
@@ -258,6 +278,7 @@ func (c *checker) sections() error {
 		if p := key[:len(key)-len(sub)]; !bytes.Equal(p, s.prefix) {
 			c.problem(s.prefix, s.compare(last))
 			s = section{prefix: bytes.Clone(p)}
+			c.problem(p, wantCanonical(user))
 		}
 		if len(sub) == 0 {
 			s.header, err = c.header(value)
@@ -283,7 +304,10 @@ func (c *checker) record(s *section, sub, value []byte, last uint64) error {
 	s.count++
 	switch c.table {
 	case rosterTable:
-		contact, err := canonicalJID(string(sub))
+		contact, err := stanza.StoredJID(string(sub))
+		if err == nil {
+			err = wantCanonical(contact)
+		}
 		if err != nil {
 			return err
 		}
@@ -292,6 +316,9 @@ func (c *checker) record(s *section, sub, value []byte, last uint64) error {
 		return err
 	case offlineTable:
 		m, err := decodeMessage(sub, value)
+		if c.report.Schema > 1 { // before, headers did not count bytes
+			s.bytes += uint64(textSize(value))
+		}
 		if err == nil && m.Key > last {
 			return fmt.Errorf("its number is above %d, the last one", last)
 		}

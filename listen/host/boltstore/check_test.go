@@ -15,6 +15,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -57,6 +59,17 @@ func TestCheckFinds(t *testing.T) {
 		{"key of nobody", set(offlineTable, []byte("x"), []byte{1}), `offline: "x": the key has no user`},
 		{"key of a full address", set(vcardTable, []byte("a.test/x"), []byte{1}), "no bare address"},
 		{"key that is not canonical", set(vcardTable, []byte("A.test"), []byte{1}), "not in its canonical form"},
+		{"account that is not canonical", set(accountTable, accountKey("a.test", "Romeo"), encodeAccount(host.Account{})), `accounts: "a.test\x00Romeo": the address "Romeo@a.test" is not in its canonical form`},
+		{"messages of who is not canonical", set(offlineTable, []byte("Romeo@a.test\x00"), total{}.encode()), `offline: "Romeo@a.test\x00": the address "Romeo@a.test" is not in its canonical form`},
+		{"contact that is not canonical", set(rosterTable, userKey(user, "Romeo@b.test"), encodeItem(roster.Item{})), `the address "Romeo@b.test" is not in its canonical form`},
+		{"contact that is no text", set(rosterTable, userKey(user, "\xff@b.test"), encodeItem(roster.Item{})), "roster: "},
+		{"blocked one who is not canonical", set(blockingTable, singleKey(user), append(binary.AppendUvarint([]byte{1}, 1), "\x01\x0cRomeo@b.test"...)), `blocking: "r0w0@a.test": the address "Romeo@b.test" is not in its canonical form`},
+		{"wrong bytes of messages", func(tx *bbolt.Tx) error {
+			bucket := tx.Bucket(offlineTable.name())
+			h, err := readTotal(bucket.Get(prefix(user)))
+			h.bytes++
+			return errors.Join(err, bucket.Put(prefix(user), h.encode()))
+		}, `offline: "r0w0@a.test\x00": the header says 2 records of`},
 		{"message of the future", set(offlineTable, future, []byte{1}), "its number is above"},
 		{"message that is not counted", set(offlineTable, messageKey(user, 1), []byte{1, 'x'}), "offline: "},
 		{"message without header", remove(offlineTable, prefix(user)), `offline: "r0w0@a.test\x00": there is no header`},
@@ -70,23 +83,27 @@ func TestCheckFinds(t *testing.T) {
 		{"number of records", set(metaTable, countKey(vcardTable), make([]byte, 8)), "and should have 0"},
 		{"no number of records", set(metaTable, countKey(vcardTable), []byte{1}), "has not 8 bytes"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "store.db")
-			filled(t, path)
-			tamper(t, path, tt.do)
-			r, err := Check(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, p := range r.Problems {
-				got = append(got, p.String())
-			}
-			text := strings.Join(got, "; ")
-			if r.OK() != (tt.want == "") || !strings.Contains(text, tt.want) {
-				t.Errorf("got %q, want %q", text, tt.want)
-			}
-		})
+		t.Run(tt.name, func(t *testing.T) { wantFound(t, tt.do, tt.want) })
+	}
+}
+
+// wantFound tampers with a file and wants a problem with this text, "" for none.
+func wantFound(t *testing.T, do func(*bbolt.Tx) error, want string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "store.db")
+	filled(t, path)
+	tamper(t, path, do)
+	r, err := Check(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range r.Problems {
+		got = append(got, p.String())
+	}
+	text := strings.Join(got, "; ")
+	if r.OK() != (want == "") || !strings.Contains(text, want) {
+		t.Errorf("got %q, want %q", text, want)
 	}
 }
 
@@ -187,7 +204,7 @@ func TestDamagedRecord(t *testing.T) {
 	ctx := t.Context()
 	outcome := make(chan error, 2)
 	for _, user := range []stanza.JID{bad, good} {
-		s.Offline().Add(ctx, user, "<message/>", 0, func(_ uint64, err error) { outcome <- err })
+		s.Offline().Add(ctx, user, "<message/>", offline.Limits{}, func(_ uint64, err error) { outcome <- err })
 	}
 	_, version := s.Roster().Version(ctx, bad)
 	_, set := s.Roster().Set(ctx, bad, roster.Item{Contact: good}, 0)
@@ -200,7 +217,7 @@ func TestDamagedRecord(t *testing.T) {
 	if err := <-outcome; err != nil {
 		t.Errorf("Add for another user: %v", err)
 	}
-	if list, err := s.Offline().List(ctx, good, 0, 10); err != nil || len(list) != 1 || list[0].XML != "<message/>" {
+	if list, _, err := s.Offline().List(ctx, good, 0, offline.Limits{}); err != nil || len(list) != 1 || list[0].XML != "<message/>" {
 		t.Errorf("List = %v, %v; want the message", list, err)
 	}
 }

@@ -115,28 +115,18 @@ func (d *decoder) len() int {
 	return int(n)
 }
 
-// jid returns an address, which is stored in its canonical form.
+// jid returns an address. Only Check sees whether it was stored in its canonical
+// form: to prepare each costs more than everything else that is read of it.
 func (d *decoder) jid() stanza.JID {
 	s := d.string()
 	if d.err != nil {
 		return stanza.JID{}
 	}
-	j, err := canonicalJID(s)
+	j, err := stanza.StoredJID(s)
 	if err != nil {
 		d.fail(err)
 	}
 	return j
-}
-
-func canonicalJID(s string) (stanza.JID, error) {
-	j, err := stanza.ParseJID(s)
-	if err != nil {
-		return stanza.JID{}, err
-	}
-	if j.String() != s {
-		return stanza.JID{}, fmt.Errorf("the address %q is not in its canonical form", s)
-	}
-	return j, nil
 }
 
 func appendString(b []byte, s string) []byte {
@@ -264,7 +254,7 @@ func decodeRosterHeader(value []byte) (rosterHeader, error) {
 }
 
 // total is the header of the messages and of the private elements of an
-// account. Messages do not use bytes.
+// account: how many there are, and how many bytes of XML.
 type total struct{ count, bytes uint64 }
 
 func (t total) encode() []byte {
@@ -281,6 +271,9 @@ func decodeTotal(value []byte) (total, error) {
 func encodeText(xml string) []byte {
 	return append(append(make([]byte, 0, 1+len(xml)), format1), xml...)
 }
+
+// textSize is how many bytes of XML such a value has.
+func textSize(value []byte) int { return max(len(value)-1, 0) }
 
 func decodeText(value []byte) (string, error) {
 	d := decode(value)

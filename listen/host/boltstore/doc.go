@@ -19,7 +19,7 @@
 // of eight bytes, the highest first.
 //
 //	meta      "format"        "tidewaiter store"
-//	          "schema"        version of this layout, four bytes: 1
+//	          "schema"        version of this layout, four bytes: 2
 //	          "created"       seconds since 1970
 //	          "secret"        32 random bytes
 //	          "count "TABLE   number of records in a table
@@ -27,7 +27,7 @@
 //	accounts  DOMAIN 0 LOCAL  account
 //	roster    USER 0          header: versions and number of items
 //	          USER 0 CONTACT  item
-//	offline   USER 0          header: number of messages
+//	offline   USER 0          header: number and bytes of the messages
 //	          USER 0 NUMBER   message as XML
 //	private   USER 0          header: number and bytes of the elements
 //	          USER 0 NAME     element as XML; the name is the length of the
@@ -45,4 +45,7 @@
 // Revisions of accounts and of block lists, versions of rosters and numbers of
 // messages come from the sequence of their bucket: none is ever used twice,
 // whatever was deleted meanwhile.
+//
+// In version 1 of the layout the headers of messages had 0 in place of the bytes.
+// Open counts them once.
 package boltstore

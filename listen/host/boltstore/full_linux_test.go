@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 )
 
 // limitJob stores messages until the system allows no larger file, deletes some,
@@ -29,7 +30,7 @@ func limitJob(args []string) error {
 	fmt.Printf("kept %d\n", kept)
 	fmt.Printf("full: %v\n", full)
 	ctx, user := context.Background(), newScript(0, 0).user
-	list, err := s.Offline().List(ctx, user, 0, math.MaxInt)
+	list, _, err := s.Offline().List(ctx, user, 0, offline.Limits{})
 	if err != nil || len(list) != kept {
 		return fmt.Errorf("%d messages can be read, %w", len(list), err)
 	}
@@ -73,7 +74,7 @@ func fillUp(s *Store) (kept int, err error) {
 	user, xml := newScript(0, 0).user, "<message>"+strings.Repeat("x", 10_000)+"</message>"
 	for {
 		outcome := make(chan error)
-		s.Offline().Add(context.Background(), user, xml, 0, func(_ uint64, err error) { outcome <- err })
+		s.Offline().Add(context.Background(), user, xml, offline.Limits{}, func(_ uint64, err error) { outcome <- err })
 		if err = <-outcome; err != nil {
 			return kept, err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -94,7 +95,7 @@ func splitKey(key []byte) (user stanza.JID, sub []byte, err error) {
 }
 
 func parseUser(b []byte) (stanza.JID, error) {
-	j, err := canonicalJID(string(b))
+	j, err := stanza.StoredJID(string(b))
 	if err == nil && !j.IsBare() {
 		err = fmt.Errorf("%q is no bare address", j)
 	}
@@ -108,7 +109,7 @@ func parseAccountKey(key []byte) (stanza.JID, error) {
 		return stanza.JID{}, errBadKey
 	}
 	if len(local) == 0 {
-		return canonicalJID(string(domain))
+		return parseUser(domain)
 	}
-	return canonicalJID(string(local) + "@" + string(domain))
+	return parseUser(slices.Concat(local, []byte{'@'}, domain))
 }

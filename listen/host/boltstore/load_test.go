@@ -17,6 +17,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -101,7 +102,7 @@ func (s *script) add(xml string) step {
 	s.messages = append(s.messages[:len(s.messages):len(s.messages)], xml)
 	return func(d *driver, err func(error)) {
 		d.keys.Add(1)
-		d.store.Offline().Add(d.ctx, s.user, xml, 0, func(key uint64, failed error) {
+		d.store.Offline().Add(d.ctx, s.user, xml, offline.Limits{}, func(key uint64, failed error) {
 			d.mu.Lock()
 			d.known = append(d.known, key)
 			d.mu.Unlock()
@@ -231,7 +232,7 @@ func (s *script) compare(store *Store) error {
 	}
 	differ("roster", items, wantItems, err)
 
-	list, err := store.Offline().List(ctx, s.user, 0, 1<<20)
+	list, _, err := store.Offline().List(ctx, s.user, 0, offline.Limits{})
 	var messages []string
 	for _, m := range list {
 		messages = append(messages, m.XML)

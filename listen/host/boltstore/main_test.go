@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 
 // childJobs are what tests have children do. Those of a job are its arguments.
 func childJobs() map[string]func(args []string) error {
-	jobs := map[string]func([]string) error{"hold": holdJob, "load": loadJob}
+	jobs := map[string]func([]string) error{"hold": holdJob, "load": loadJob, "part": partJob}
 	addSystemJobs(jobs)
 	return jobs
 }

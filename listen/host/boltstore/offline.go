@@ -21,7 +21,7 @@ func (s *Store) Offline() offline.Store { return offlineStore{s} }
 
 // Add implements offline.Store. done runs in the goroutine of the callbacks: one
 // that blocks holds up the others, and room in the queue.
-func (s offlineStore) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(key uint64, err error)) {
+func (s offlineStore) Add(ctx context.Context, user stanza.JID, xml string, l offline.Limits, done func(key uint64, err error)) {
 	u := user.Bare().String()
 	// One piece of memory holds the key and the value.
 	n := len(u) + 1 + messageKeySize
@@ -31,7 +31,7 @@ func (s offlineStore) Add(ctx context.Context, user stanza.JID, xml string, limi
 	key, value := m[:n:n], m[n:]
 	var number uint64
 	s.start(ctx, len(m), func(b *batch) (err error) {
-		number, err = b.messages.add(b, u, key, value, limit)
+		number, err = b.messages.add(b, u, key, value, l)
 		return err
 	}, func(err error) {
 		if err != nil {
@@ -55,22 +55,24 @@ func (s offlineStore) Delete(ctx context.Context, user stanza.JID, keys []uint64
 }
 
 // List implements offline.Store.
-func (s offlineStore) List(ctx context.Context, user stanza.JID, after uint64, limit int) (list []offline.Message, err error) {
-	if limit <= 0 {
-		return nil, ctx.Err()
-	}
+func (s offlineStore) List(ctx context.Context, user stanza.JID, after uint64, l offline.Limits) (page []offline.Message, more bool, err error) {
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
-		from := binary.BigEndian.AppendUint64(nil, after)
+		from, bytes := binary.BigEndian.AppendUint64(nil, after), 0
 		return each(tx.Bucket(offlineTable.name()), prefix(user), from, func(sub, value []byte) (bool, error) {
+			bytes += textSize(value)
+			if len(page) > 0 && !l.Admits(len(page)+1, bytes) {
+				more = true
+				return false, nil
+			}
 			m, err := decodeMessage(sub, value)
 			if err != nil {
 				return false, s.bad(offlineTable, user, err)
 			}
-			list = append(list, m)
-			return len(list) < limit, nil
+			page = append(page, m)
+			return true, nil
 		})
 	})
-	return list, err
+	return page, more, err
 }
 
 func decodeMessage(sub, value []byte) (m offline.Message, err error) {
@@ -159,17 +161,18 @@ func (m *messages) box(b *batch, user string) (*box, error) {
 	return x, nil
 }
 
-func (x *box) set(b *batch, count uint64) {
-	x.count, x.changed, x.by = count, true, b.current
+func (x *box) set(b *batch, t total) {
+	x.total, x.changed, x.by = t, true, b.current
 }
 
 // add gives a message its number, which becomes the end of key.
-func (m *messages) add(b *batch, user string, key, value []byte, limit int) (uint64, error) {
+func (m *messages) add(b *batch, user string, key, value []byte, l offline.Limits) (uint64, error) {
 	x, err := m.box(b, user)
 	if err != nil {
 		return 0, err
 	}
-	if limit > 0 && x.count >= uint64(limit) {
+	with := total{x.count + 1, x.bytes + uint64(textSize(value))}
+	if !l.Admits(int(with.count), int(with.bytes)) {
 		return 0, refuse(offline.ErrFull)
 	}
 	n, err := b.sequence(offlineTable)
@@ -180,7 +183,7 @@ func (m *messages) add(b *batch, user string, key, value []byte, limit int) (uin
 		m.first = n
 	}
 	binary.BigEndian.PutUint64(key[len(key)-messageKeySize:], n)
-	x.set(b, x.count+1)
+	x.set(b, with)
 	b.added[offlineTable]++
 	m.puts = append(m.puts, put{key, value, b.current})
 	return n, nil
@@ -193,28 +196,31 @@ func (m *messages) delete(b *batch, user stanza.JID, keys []uint64) error {
 	if err != nil {
 		return err
 	}
-	gone := uint64(0)
+	gone, bytes := 0, 0
 	for _, n := range keys {
 		key := messageKey(user, n)
-		if b.get(offlineTable, key) == nil {
+		value := b.get(offlineTable, key)
+		if value == nil {
 			continue
 		}
+		bytes += textSize(value)
+		gone++
 		if err := b.unrecord(offlineTable, key); err != nil {
 			return err
 		}
-		gone++
 	}
-	return x.remove(b, gone)
+	return x.remove(b, gone, bytes)
 }
 
-func (x *box) remove(b *batch, n uint64) error {
-	if n == 0 {
+func (x *box) remove(b *batch, count, bytes int) error {
+	if count == 0 {
 		return nil
 	}
-	if n > x.count {
-		return fmt.Errorf("the offline messages of %q: the header counts %d, and there are more", x.key, x.count)
+	t, err := x.without(count, bytes)
+	if err != nil {
+		return fmt.Errorf("the offline messages of %q: %w", x.key, err)
 	}
-	x.set(b, x.count-n)
+	x.set(b, t)
 	return nil
 }
 
@@ -232,13 +238,15 @@ func (m *messages) forget(b *batch, user stanza.JID, after, upTo uint64) (next u
 		return 0, false, err
 	}
 	var keys [][]byte
+	bytes := 0
 	from := binary.BigEndian.AppendUint64(nil, after)
-	err = each(b.bucket(offlineTable), x.key, from, func(sub, _ []byte) (bool, error) {
+	err = each(b.bucket(offlineTable), x.key, from, func(sub, value []byte) (bool, error) {
 		if len(sub) != messageKeySize || binary.BigEndian.Uint64(sub) > upTo {
 			return false, nil
 		}
 		next = binary.BigEndian.Uint64(sub)
 		keys = append(keys, slices.Concat(x.key, sub))
+		bytes += textSize(value)
 		more = len(keys) == forgetChunk
 		return !more, nil
 	})
@@ -250,7 +258,7 @@ func (m *messages) forget(b *batch, user stanza.JID, after, upTo uint64) (next u
 			return 0, false, err
 		}
 	}
-	return next, more, x.remove(b, uint64(len(keys)))
+	return next, more, x.remove(b, len(keys), bytes)
 }
 
 // flush puts what has been added, and the headers.

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 )
 
 // holdJob has a store open until its standard input ends.
@@ -114,7 +116,13 @@ func TestOpenMode(t *testing.T) {
 // filled makes a store with something in every table, and returns its bytes.
 func filled(t testing.TB, path string) []byte {
 	t.Helper()
-	s, err := Open(path, Defaults())
+	return filledBy(t, path, migrations())
+}
+
+// filledBy does so by a version of the program that knows these steps.
+func filledBy(t testing.TB, path string, steps []migration) []byte {
+	t.Helper()
+	s, err := open(path, Defaults(), steps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,9 +278,11 @@ func TestOpenOtherSchema(t *testing.T) {
 			}
 			return nil
 		}, ErrNoStore, ""},
-		{"newer", schema(7), ErrNewer, "schema is version 7, this program knows 1"},
+		{"newer", schema(7), ErrNewer, "schema is version 7, this program knows 2"},
+		{"old, no messages", func(tx *bbolt.Tx) error { return errors.Join(schema(1)(tx), tx.DeleteBucket([]byte("offline"))) }, ErrDamaged, "no table offline"},
 		{"no version", schema(0), ErrDamaged, "no version"},
-		{"no table", func(tx *bbolt.Tx) error { return errors.Join(schema(1)(tx), tx.DeleteBucket([]byte("roster"))) }, ErrDamaged, "no table roster"},
+		{"no table", func(tx *bbolt.Tx) error { return errors.Join(schema(2)(tx), tx.DeleteBucket([]byte("roster"))) }, ErrDamaged, "no table roster"},
+		{"old, no table", func(tx *bbolt.Tx) error { return errors.Join(schema(1)(tx), tx.DeleteBucket([]byte("roster"))) }, ErrDamaged, "no table roster"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(dir, tt.name+".db")
@@ -319,7 +329,7 @@ func TestReadOnly(t *testing.T) {
 	if err := s.VCard().Set(t.Context(), user, "<vCard/>"); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("Set: got %v, want ErrReadOnly", err)
 	}
-	s.Offline().Add(t.Context(), user, "<message/>", 0, func(_ uint64, err error) {
+	s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(_ uint64, err error) {
 		if !errors.Is(err, ErrReadOnly) {
 			t.Errorf("Add: got %v, want ErrReadOnly", err)
 		}
@@ -366,7 +376,7 @@ func TestNumbersGoOn(t *testing.T) {
 		}
 		user := jid(t, "romeo@a.test")
 		done := make(chan uint64, 1)
-		s.Offline().Add(t.Context(), user, "<message/>", 0, func(key uint64, err error) {
+		s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(key uint64, err error) {
 			if err != nil {
 				t.Error(err)
 			}

@@ -39,7 +39,7 @@ func (s privateStore) Set(ctx context.Context, user stanza.JID, name stanza.Name
 			return nil
 		}
 		if old != nil {
-			if h, err = h.without(1, len(old)-1); err != nil {
+			if h, err = h.without(1, textSize(old)); err != nil {
 				return s.bad(privateTable, user, err)
 			}
 		}
@@ -64,7 +64,7 @@ func (s privateStore) Set(ctx context.Context, user stanza.JID, name stanza.Name
 // without takes records of together so many bytes off.
 func (t total) without(count, bytes int) (total, error) {
 	if uint64(count) > t.count || uint64(bytes) > t.bytes {
-		return t, fmt.Errorf("the header counts %d elements of %d bytes, and there are more", t.count, t.bytes)
+		return t, fmt.Errorf("the header counts %d records of %d bytes, and there are more", t.count, t.bytes)
 	}
 	return total{t.count - uint64(count), t.bytes - uint64(bytes)}, nil
 }
@@ -104,7 +104,7 @@ func (s privateStore) remove(b *batch, user stanza.JID, keys [][]byte) error {
 	}
 	bytes := 0
 	for _, key := range keys {
-		bytes += len(b.get(privateTable, key)) - 1
+		bytes += textSize(b.get(privateTable, key))
 		if err := b.unrecord(privateTable, key); err != nil {
 			return err
 		}

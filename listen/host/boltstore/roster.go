@@ -145,7 +145,7 @@ func (s rosterStore) List(ctx context.Context, user, after stanza.JID, limit int
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		from := []byte(after.String())
 		return each(tx.Bucket(rosterTable.name()), prefix(user), from, func(sub, value []byte) (bool, error) {
-			contact, err := canonicalJID(string(sub))
+			contact, err := stanza.StoredJID(string(sub))
 			if err != nil {
 				return false, s.bad(rosterTable, user, err)
 			}

@@ -28,7 +28,7 @@ const magic = "tidewaiter store"
 type migration func(*bbolt.Tx) error
 
 // migrations returns the steps from version 1 on.
-func migrations() []migration { return nil }
+func migrations() []migration { return []migration{countBytes} }
 
 // migrate makes the tables of a new file, and takes the steps that an old one
 // has not taken. Each is a transaction with its number: one that was cut short is
@@ -49,6 +49,11 @@ func migrate(db *bbolt.DB, steps []migration) error {
 		err := db.Update(func(tx *bbolt.Tx) error {
 			if err := steps[version-1](tx); err != nil {
 				return err
+			}
+			if version+1 == known {
+				if err := wantTables(tx); err != nil {
+					return err
+				}
 			}
 			return putSchema(tx.Bucket(metaTable.name()), version+1)
 		})
@@ -110,12 +115,20 @@ func schemaOf(tx *bbolt.Tx, known int) (version int, err error) {
 	if version = int(binary.BigEndian.Uint32(v)); version > known {
 		return 0, fmt.Errorf("%w: its schema is version %d, this program knows %d", ErrNewer, version, known)
 	}
+	if version == known {
+		err = wantTables(tx)
+	}
+	return version, err
+}
+
+// wantTables returns ErrDamaged unless the tables of the last version are there.
+func wantTables(tx *bbolt.Tx) error {
 	for t := range tables {
-		if version == known && tx.Bucket(t.name()) == nil {
-			return 0, fmt.Errorf("%w: it has no table %s", ErrDamaged, t)
+		if tx.Bucket(t.name()) == nil {
+			return fmt.Errorf("%w: it has no table %s", ErrDamaged, t)
 		}
 	}
-	return version, nil
+	return nil
 }
 
 // checkSchema is for whoever must not change the file.

@@ -60,13 +60,13 @@ func (s *stepsTaken) openClose(path string) {
 // is cut short.
 func TestMigrate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
-	filled(t, path)
+	filledBy(t, path, nil)
 	s := &stepsTaken{t: t, cut: true}
 	for range 2 {
 		if _, err := open(path, Defaults(), s.steps()); !errors.Is(err, errCut) || !strings.Contains(err.Error(), "from version 2") {
 			t.Fatalf("got %v, want that the second step was cut short", err)
 		}
-		if _, err := Open(path, Defaults()); !errors.Is(err, ErrNewer) {
+		if _, err := open(path, Defaults(), nil); !errors.Is(err, ErrNewer) {
 			t.Fatalf("got %v, want ErrNewer: the first step was taken", err)
 		}
 	}

@@ -87,6 +87,9 @@ type Store struct {
 
 	stats counters
 
+	backups   sync.Map                               // names of the files that BackupFile fills
+	freeBytes func(dir string) (n int64, known bool) // freeBytes but for tests
+
 	// These are the writer's own.
 	broken  error // why nothing can be written any more
 	failing bool  // the last commit failed
@@ -118,7 +121,9 @@ func newStore(path string, o Options) *Store {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	q := newQueue(o.QueueOperations, o.QueueBytes)
-	return &Store{path: path, options: o, queue: q, callbacks: newCallbacks(q), closing: make(chan struct{})}
+	return &Store{
+		path: path, options: o, queue: q, callbacks: newCallbacks(q), closing: make(chan struct{}), freeBytes: freeBytes,
+	}
 }
 
 // endOfCallbacks is how long Close waits for callbacks.

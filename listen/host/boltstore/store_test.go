@@ -137,7 +137,7 @@ func TestStats(t *testing.T) {
 	var all sync.WaitGroup
 	for range 500 {
 		all.Add(1)
-		s.Offline().Add(t.Context(), jid(t, "romeo@a.test"), "<message/>", 0, func(uint64, error) { all.Done() })
+		s.Offline().Add(t.Context(), jid(t, "romeo@a.test"), "<message/>", offline.Limits{}, func(uint64, error) { all.Done() })
 	}
 	all.Wait()
 	if err := s.Offline().Forget(t.Context(), jid(t, "romeo@a.test")); err != nil {

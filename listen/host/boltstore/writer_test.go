@@ -12,7 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.etcd.io/bbolt"
+
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 var (
@@ -115,7 +118,7 @@ func TestBatchIsolationOfMessages(t *testing.T) {
 			key = append([]byte(strings.Repeat("x", 40_000)), key...) // longer than bbolt takes
 		}
 		ops = append(ops, &op{apply: func(b *batch) error {
-			_, err := b.messages.add(b, user, key, value, 0)
+			_, err := b.messages.add(b, user, key, value, offline.Limits{})
 			return err
 		}})
 	}
@@ -140,14 +143,29 @@ func TestNothingToCommit(t *testing.T) {
 	}
 }
 
+// wantTotal wants the header of an account's messages.
+func wantTotal(t *testing.T, s *Store, user stanza.JID, want total) {
+	t.Helper()
+	err := s.view(t.Context(), func(tx *bbolt.Tx) error {
+		got, err := readTotal(tx.Bucket(offlineTable.name()).Get(prefix(user)))
+		if got != want {
+			t.Errorf("the header says %+v, want %+v", got, want)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // All that one batch does to the messages of an account: the limit counts what
 // came before in the same batch, and Forget sees it.
 func TestMessagesInOneBatch(t *testing.T) {
 	s := idle(t, Options{})
 	user := jid(t, "romeo@a.test")
-	add := func(xml string, limit int) *op {
+	add := func(xml string, messages, bytes int) *op {
 		return &op{apply: func(b *batch) error {
-			_, err := b.messages.add(b, user.String(), messageKey(user, 0), encodeText(xml), limit)
+			_, err := b.messages.add(b, user.String(), messageKey(user, 0), encodeText(xml), offline.Limits{Messages: messages, Bytes: bytes})
 			return err
 		}}
 	}
@@ -160,20 +178,21 @@ func TestMessagesInOneBatch(t *testing.T) {
 	remove := func(keys ...uint64) *op {
 		return &op{apply: func(b *batch) error { return b.messages.delete(b, user, keys) }}
 	}
-	ops := []*op{add("1", 2), add("2", 2), add("3", 2), forget(), remove(1, 2), add("4", 1), add("5", 1), remove(3, 4)}
+	ops := []*op{
+		add("1", 2, 0), add("2", 2, 0), add("3", 2, 0), add("3", 0, 2), forget(), remove(1, 2),
+		add("4", 1, 0), add("5", 1, 0), remove(3, 4), add("67", 0, 2), add("8", 0, 2),
+	}
 	s.commit(ops)
-	for i, want := range []error{nil, nil, offline.ErrFull, nil, nil, nil, offline.ErrFull, nil} {
+	for i, want := range []error{nil, nil, offline.ErrFull, offline.ErrFull, nil, nil, nil, offline.ErrFull, nil, offline.ErrFull, nil} {
 		if !errors.Is(ops[i].err, want) {
 			t.Errorf("operation %d: got %v, want %v", i, ops[i].err, want)
 		}
 	}
-	list, err := s.Offline().List(t.Context(), user, 0, 10)
-	if err != nil || len(list) != 1 || list[0].XML != "4" {
-		t.Errorf("List = %v, %v; want the message 4", list, err)
+	list, _, err := s.Offline().List(t.Context(), user, 0, offline.Limits{})
+	if err != nil || len(list) != 2 || list[0].XML != "4" || list[1].XML != "8" {
+		t.Errorf("List = %v, %v; want the messages 4 and 8", list, err)
 	}
-	if n, err := s.Offline().Count(t.Context(), user); n != 1 || err != nil {
-		t.Errorf("Count = %d, %v; want 1", n, err)
-	}
+	wantTotal(t, s, user, total{2, 2})
 }
 
 func TestQueueBounds(t *testing.T) {
@@ -280,7 +299,7 @@ func TestCallbacksCount(t *testing.T) {
 		var calls []int
 		var taken, failed int
 		for n := range 5 {
-			s.Offline().Add(t.Context(), user, "<message/>", 0, func(_ uint64, err error) {
+			s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(_ uint64, err error) {
 				if errors.Is(err, ErrBusy) { // within the call
 					failed++
 					return
@@ -313,7 +332,7 @@ func TestCloseCommits(t *testing.T) {
 	const n = 1000
 	called.Add(n)
 	for range n {
-		s.Offline().Add(t.Context(), user, "<message/>", 0, func(_ uint64, err error) {
+		s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(_ uint64, err error) {
 			if err != nil {
 				t.Error(err)
 			}
@@ -340,7 +359,7 @@ func wantClosed(t *testing.T, s *Store) {
 	_, secret := s.Secret(t.Context())
 	_, backup := s.Backup(t.Context(), new(strings.Builder))
 	var add, remove error
-	s.Offline().Add(t.Context(), user, "<message/>", 0, func(_ uint64, err error) { add = err })
+	s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(_ uint64, err error) { add = err })
 	s.Offline().Delete(t.Context(), user, []uint64{1}, func(err error) { remove = err })
 	for what, err := range map[string]error{
 		"Get": get, "Secret": secret, "Backup": backup, "Add": add, "Delete": remove,
@@ -365,7 +384,7 @@ func TestCloseWithBlockedCallback(t *testing.T) {
 		}
 		release := make(chan struct{})
 		user := jid(t, "romeo@a.test")
-		s.Offline().Add(t.Context(), user, "<message/>", 0, func(uint64, error) { <-release })
+		s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(uint64, error) { <-release })
 		synctest.Wait()
 		if err := s.VCard().Set(t.Context(), user, "<vCard/>"); err != nil {
 			t.Errorf("Set while a callback is blocked: %v", err)
@@ -388,7 +407,7 @@ func TestCallbackUsesStore(t *testing.T) {
 		}
 		user := jid(t, "romeo@a.test")
 		closed := make(chan error)
-		s.Offline().Add(t.Context(), user, "<message/>", 0, func(key uint64, _ error) {
+		s.Offline().Add(t.Context(), user, "<message/>", offline.Limits{}, func(key uint64, _ error) {
 			if err := s.VCard().Set(t.Context(), user, "<vCard/>"); err != nil {
 				t.Errorf("Set: %v", err)
 			}

@@ -18,8 +18,11 @@ import (
 func Offline(t *testing.T, open func(t *testing.T) offline.Store) {
 	t.Run("add, list, delete", func(t *testing.T) { offlineAdd(t, open(t)) })
 	t.Run("list in pages", func(t *testing.T) { offlinePages(t, open(t)) })
+	t.Run("list in pages of bytes", func(t *testing.T) { offlineBytePages(t, open(t)) })
 	t.Run("limit", func(t *testing.T) { offlineLimit(t, open(t)) })
+	t.Run("limit of bytes", func(t *testing.T) { offlineByteLimit(t, open(t)) })
 	t.Run("a limit holds against many", func(t *testing.T) { offlineLimitHolds(t, open(t)) })
+	t.Run("a limit of bytes holds against many", func(t *testing.T) { offlineByteLimitHolds(t, open(t)) })
 	t.Run("keys are never used again", func(t *testing.T) { offlineKeys(t, open(t)) })
 	t.Run("forget", func(t *testing.T) { offlineForget(t, open(t)) })
 	t.Run("forget very many", func(t *testing.T) { offlineForgetMany(t, open(t)) })
@@ -35,10 +38,10 @@ type added struct {
 }
 
 // addMessage waits for the outcome.
-func addMessage(t *testing.T, s offline.Store, user stanza.JID, xml string, limit int) (uint64, error) {
+func addMessage(t *testing.T, s offline.Store, user stanza.JID, xml string, l offline.Limits) (uint64, error) {
 	t.Helper()
 	done := make(chan added, 2)
-	s.Add(t.Context(), user, xml, limit, func(key uint64, err error) { done <- added{key, err} })
+	s.Add(t.Context(), user, xml, l, func(key uint64, err error) { done <- added{key, err} })
 	a := <-done
 	return a.key, a.err
 }
@@ -48,7 +51,7 @@ func mustAdd(t *testing.T, s offline.Store, user stanza.JID, xml ...string) []of
 	t.Helper()
 	var list []offline.Message
 	for _, x := range xml {
-		key, err := addMessage(t, s, user, x, 0)
+		key, err := addMessage(t, s, user, x, offline.Limits{})
 		wantErr(t, "Add", err, nil)
 		list = append(list, offline.Message{Key: key, XML: x})
 	}
@@ -65,9 +68,9 @@ func deleteMessages(t *testing.T, s offline.Store, user stanza.JID, keys ...uint
 
 func wantMessages(t *testing.T, s offline.Store, user stanza.JID, want []offline.Message) {
 	t.Helper()
-	got, err := s.List(t.Context(), user, 0, 1<<20)
-	if err != nil || !slices.Equal(got, want) {
-		t.Errorf("List(%s) = %v, %v; want %v", user, got, err, want)
+	got, more, err := s.List(t.Context(), user, 0, offline.Limits{})
+	if err != nil || more || !slices.Equal(got, want) {
+		t.Errorf("List(%s) = %.1000v, %t, %v; want %.1000v and no more", user, got, more, err, want)
 	}
 	if n, err := s.Count(t.Context(), user); err != nil || n != len(want) {
 		t.Errorf("Count(%s) = %d, %v; want %d", user, n, err, len(want))
@@ -106,53 +109,148 @@ func offlinePages(t *testing.T, s offline.Store) {
 		after uint64
 		limit int
 		want  []offline.Message
+		more  bool
 	}{
-		{"all", 0, 1000, all},
-		{"just all", 0, 300, all},
-		{"none", 0, 0, nil},
-		{"first page", 0, 100, all[:100]},
-		{"second page", all[99].Key, 100, all[100:200]},
-		{"last page", all[249].Key, 100, all[250:]},
-		{"behind the end", all[299].Key, 100, nil},
-		{"far behind the end", 1<<64 - 1, 100, nil},
+		{"all", 0, 1000, all, false},
+		{"just all", 0, 300, all, false},
+		{"all but one", 0, 299, all[:299], true},
+		{"no bound", 0, 0, all, false},
+		{"first page", 0, 100, all[:100], true},
+		{"second page", all[99].Key, 100, all[100:200], true},
+		{"last page", all[199].Key, 100, all[200:], false},
+		{"short last page", all[249].Key, 100, all[250:], false},
+		{"behind the end", all[299].Key, 100, nil, false},
+		{"far behind the end", 1<<64 - 1, 100, nil, false},
 	} {
-		got, err := s.List(t.Context(), user, tt.after, tt.limit)
-		if err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("%s: got %v, %v; want %v", tt.name, got, err, tt.want)
+		got, more, err := s.List(t.Context(), user, tt.after, offline.Limits{Messages: tt.limit})
+		if err != nil || more != tt.more || !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, %t, %v; want %v, %t", tt.name, got, more, err, tt.want, tt.more)
+		}
+	}
+}
+
+// A page has the messages that fit into it, and one that does not fit when it
+// would be empty otherwise.
+func offlineBytePages(t *testing.T, s offline.Store) {
+	user := jid(t, "romeo@a.test")
+	var texts []string
+	for _, n := range []int{10, 20, 30, 100, 5, 5, 40} {
+		texts = append(texts, strings.Repeat("x", n))
+	}
+	all := mustAdd(t, s, user, texts...)
+	mustAdd(t, s, jid(t, "romeo@a.test2"), "<message>other</message>")
+	for _, tt := range []struct {
+		name  string
+		after int // how many are left out
+		l     offline.Limits
+		want  int // how many come
+	}{
+		{"no bound", 0, offline.Limits{}, 7},
+		{"all bytes", 0, offline.Limits{Bytes: 210}, 7},
+		{"one byte too few for all", 0, offline.Limits{Bytes: 209}, 6},
+		{"exact", 0, offline.Limits{Bytes: 60}, 3},
+		{"one byte more", 0, offline.Limits{Bytes: 61}, 3},
+		{"one byte less", 0, offline.Limits{Bytes: 59}, 2},
+		{"one that is too large", 3, offline.Limits{Bytes: 50}, 1},
+		{"behind it", 4, offline.Limits{Bytes: 50}, 3},
+		{"a single byte", 0, offline.Limits{Bytes: 1}, 1},
+		{"the number is less", 0, offline.Limits{Messages: 2, Bytes: 60}, 2},
+		{"the bytes are less", 0, offline.Limits{Messages: 4, Bytes: 60}, 3},
+		{"the end", 7, offline.Limits{Bytes: 1}, 0},
+	} {
+		after := uint64(0)
+		if tt.after > 0 {
+			after = all[tt.after-1].Key
+		}
+		got, more, err := s.List(t.Context(), user, after, tt.l)
+		want := all[tt.after:][:tt.want]
+		if wantMore := tt.after+tt.want < len(all); err != nil || more != wantMore || !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, %t, %v; want %v, %t", tt.name, got, more, err, want, wantMore)
 		}
 	}
 }
 
 func offlineLimit(t *testing.T, s offline.Store) {
 	user := jid(t, "romeo@a.test")
+	atMost := func(n int) offline.Limits { return offline.Limits{Messages: n} }
 	for range 3 {
-		_, err := addMessage(t, s, user, "<message/>", 3)
+		_, err := addMessage(t, s, user, "<message/>", atMost(3))
 		wantErr(t, "Add within the limit", err, nil)
 	}
-	_, err := addMessage(t, s, user, "<message/>", 3)
+	_, err := addMessage(t, s, user, "<message/>", atMost(3))
 	wantErr(t, "Add beyond the limit", err, offline.ErrFull)
-	_, err = addMessage(t, s, user, "<message/>", 2)
+	_, err = addMessage(t, s, user, "<message/>", atMost(2))
 	wantErr(t, "Add far beyond the limit", err, offline.ErrFull)
-	_, err = addMessage(t, s, jid(t, "other@a.test"), "<message/>", 3)
+	_, err = addMessage(t, s, jid(t, "other@a.test"), "<message/>", atMost(3))
 	wantErr(t, "Add for another user", err, nil)
-	_, err = addMessage(t, s, user, "<message/>", 0)
+	_, err = addMessage(t, s, user, "<message/>", offline.Limits{})
 	wantErr(t, "Add without limit", err, nil)
-	list, err := s.List(t.Context(), user, 0, 10)
+	list, _, err := s.List(t.Context(), user, 0, offline.Limits{})
 	if err != nil || len(list) != 4 {
 		t.Fatalf("List = %v, %v; want 4", list, err)
 	}
 	deleteMessages(t, s, user, list[0].Key, list[3].Key)
-	_, err = addMessage(t, s, user, "<message/>", 3)
+	_, err = addMessage(t, s, user, "<message/>", atMost(3))
 	wantErr(t, "Add after Delete", err, nil)
 }
 
+func offlineByteLimit(t *testing.T, s offline.Store) {
+	user := jid(t, "romeo@a.test")
+	l := offline.Limits{Messages: 5, Bytes: 100}
+	var keys []uint64
+	for _, tt := range []struct {
+		what string
+		size int
+		want error
+	}{
+		{"too large", 101, offline.ErrFull},
+		{"within", 60, nil},
+		{"one byte beyond", 41, offline.ErrFull},
+		{"within, after one that was refused", 30, nil},
+		{"all bytes", 10, nil},
+		{"beyond", 1, offline.ErrFull},
+	} {
+		key, err := addMessage(t, s, user, strings.Repeat("x", tt.size), l)
+		wantErr(t, tt.what, err, tt.want)
+		if err == nil {
+			keys = append(keys, key)
+		}
+	}
+	_, err := addMessage(t, s, jid(t, "romeo@a.test2"), strings.Repeat("x", 100), l)
+	wantErr(t, "Add for another user", err, nil)
+	_, err = addMessage(t, s, user, "y", offline.Limits{Messages: 5})
+	wantErr(t, "Add without limit of bytes", err, nil)
+
+	deleteMessages(t, s, user, keys[1], keys[1]+1000, keys[1]) // 30 bytes go, 71 stay
+	_, err = addMessage(t, s, user, strings.Repeat("x", 30), l)
+	wantErr(t, "more than Delete made room for", err, offline.ErrFull)
+	_, err = addMessage(t, s, user, strings.Repeat("x", 29), l)
+	wantErr(t, "as much as Delete made room for", err, nil)
+	_, err = addMessage(t, s, user, "", l)
+	wantErr(t, "nothing, of which one is within the limit", err, nil)
+	_, err = addMessage(t, s, user, "", l)
+	wantErr(t, "nothing, beyond the number", err, offline.ErrFull)
+	wantErr(t, "Forget", s.Forget(t.Context(), user), nil)
+	_, err = addMessage(t, s, user, strings.Repeat("x", 100), l)
+	wantErr(t, "Add after Forget", err, nil)
+}
+
 func offlineLimitHolds(t *testing.T, s offline.Store) {
+	limitHolds(t, s, offline.Limits{Messages: 7})
+}
+
+func offlineByteLimitHolds(t *testing.T, s offline.Store) {
+	limitHolds(t, s, offline.Limits{Bytes: 7*len("<message/>") + 3})
+}
+
+// limitHolds adds more than the seven messages that a limit admits.
+func limitHolds(t *testing.T, s offline.Store, l offline.Limits) {
 	user := jid(t, "romeo@a.test")
 	var wg sync.WaitGroup
 	var kept atomic.Int32
 	for range 40 {
 		wg.Add(1)
-		s.Add(t.Context(), user, "<message/>", 7, func(_ uint64, err error) {
+		s.Add(t.Context(), user, "<message/>", l, func(_ uint64, err error) {
 			defer wg.Done()
 			if err == nil {
 				kept.Add(1)
@@ -192,7 +290,7 @@ func offlineForget(t *testing.T, s offline.Store) {
 	o := mustAdd(t, s, other, "<message>other</message>")
 	// What was taken before is forgotten too.
 	done := make(chan added, 2)
-	s.Add(t.Context(), user, "<message>3</message>", 0, func(key uint64, err error) { done <- added{key, err} })
+	s.Add(t.Context(), user, "<message>3</message>", offline.Limits{}, func(key uint64, err error) { done <- added{key, err} })
 	wantErr(t, "Forget", s.Forget(t.Context(), user), nil)
 	wantErr(t, "Add", (<-done).err, nil)
 	wantMessages(t, s, user, nil)
@@ -206,7 +304,7 @@ func offlineForgetMany(t *testing.T, s offline.Store) {
 	var wg sync.WaitGroup
 	for range many {
 		wg.Add(1)
-		s.Add(t.Context(), user, "<message/>", 0, func(_ uint64, err error) {
+		s.Add(t.Context(), user, "<message/>", offline.Limits{}, func(_ uint64, err error) {
 			if err != nil {
 				t.Errorf("Add: %v", err)
 			}
@@ -234,7 +332,7 @@ func offlineOrder(t *testing.T, s offline.Store) {
 			var last uint64
 			for n := range each {
 				all.Add(1)
-				s.Add(t.Context(), user, fmt.Sprintf("<message>%d %d</message>", c, n), 0, func(key uint64, err error) {
+				s.Add(t.Context(), user, fmt.Sprintf("<message>%d %d</message>", c, n), offline.Limits{}, func(key uint64, err error) {
 					if err != nil || key <= last {
 						t.Errorf("message %d of caller %d: key %d after %d, %v", n, c, key, last, err)
 					}
@@ -246,7 +344,7 @@ func offlineOrder(t *testing.T, s offline.Store) {
 		})
 	}
 	wg.Wait()
-	list, err := s.List(t.Context(), user, 0, 1<<20)
+	list, _, err := s.List(t.Context(), user, 0, offline.Limits{})
 	if err != nil || len(list) != callers*each {
 		t.Fatalf("%d messages, %v; want %d", len(list), err, callers*each)
 	}
@@ -265,7 +363,7 @@ func offlineContext(t *testing.T, s offline.Store) {
 	cancel()
 	user := jid(t, "romeo@a.test")
 	done := make(chan added, 2)
-	s.Add(ctx, user, "<message/>", 0, func(key uint64, err error) { done <- added{key, err} })
+	s.Add(ctx, user, "<message/>", offline.Limits{}, func(key uint64, err error) { done <- added{key, err} })
 	wantErr(t, "Add with a context that has ended", (<-done).err, context.Canceled)
 	wantMessages(t, s, user, nil)
 }

@@ -48,19 +48,48 @@ func TestRetrieve(t *testing.T) {
 	}
 }
 
-// XEP-0191, sections 3.3, 3.4 and 3.5.
+// changeTest is a request of juliet to change her list.
+type changeTest struct {
+	name, list, payload string
+	want                string // result or error
+	stored              string
+	push                string // the payload; "" for none
+	presence            string
+}
+
+func (tt changeTest) run(t *testing.T) {
+	s, f := newService(t, tt.list)
+	f.marked = jids(t, "juliet@a.test/chamber juliet@a.test/balcony")
+	f.people = jids(t, "romeo@b.test romeo@b.test/x benvolio@b.test nurse@a.test juliet@a.test juliet@a.test/balcony a.test")
+	before := stored(t, f)
+	if got := ask(t, s, "set", tt.payload); got != tt.want {
+		t.Errorf("got %q, want %q", got, tt.want)
+	}
+	if got := stored(t, f); got != tt.stored {
+		t.Errorf("stored: got %q, want %q", got, tt.stored)
+	}
+	var want []string
+	if before != tt.stored {
+		want = append(want, "stored", "set", tt.presence)
+	}
+	if tt.push != "" {
+		want = append(want, "push to juliet@a.test/chamber: "+tt.push, "push to juliet@a.test/balcony: "+tt.push)
+	}
+	if got := strings.Join(f.events, "\n"); got != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// XEP-0191, sections 3.3, 3.4 and 3.5. What changes nothing is pushed and nothing
+// else.
 func TestChange(t *testing.T) {
-	tests := []struct {
-		name, list, payload string
-		want                string // result or error
-		stored              string
-		push                string // the payload; "" for none
-		presence            string
-	}{
+	tests := []changeTest{
 		{"block", "", blocking("romeo@b.test"), "", "romeo@b.test", blocking("romeo@b.test"), "hide from romeo@b.test romeo@b.test/x"},
 		{"block several", "c.test", blocking("romeo@b.test d.test"), "", "c.test d.test romeo@b.test", blocking("d.test romeo@b.test"), "hide from romeo@b.test romeo@b.test/x"},
 		{"block twice in one", "", blocking("romeo@b.test Romeo@B.test"), "", "romeo@b.test", blocking("romeo@b.test"), "hide from romeo@b.test romeo@b.test/x"},
-		{"block again", "romeo@b.test", blocking("romeo@b.test"), "", "romeo@b.test", blocking("romeo@b.test"), "hide from romeo@b.test romeo@b.test/x"},
+		{"block again", "romeo@b.test", blocking("romeo@b.test"), "", "romeo@b.test", blocking("romeo@b.test"), ""},
+		{"block one again and one anew", "romeo@b.test", blocking("benvolio@b.test romeo@b.test"), "", "benvolio@b.test romeo@b.test", blocking("benvolio@b.test romeo@b.test"), "hide from benvolio@b.test"},
+		{"block again although the list is too long", "1.test 2.test 3.test 4.test 5.test", blocking("1.test"), "", "1.test 2.test 3.test 4.test 5.test", blocking("1.test"), ""},
 		{"block a resource", "", blocking("romeo@b.test/x"), "", "romeo@b.test/x", blocking("romeo@b.test/x"), "hide from romeo@b.test/x"},
 		{"block a domain", "", blocking("b.test"), "", "b.test", blocking("b.test"), "hide from romeo@b.test romeo@b.test/x benvolio@b.test"},
 		{"block the own domain", "", blocking("a.test"), "", "a.test", blocking("a.test"), "hide from nurse@a.test"},
@@ -77,7 +106,8 @@ func TestChange(t *testing.T) {
 		{"unblock", "romeo@b.test c.test", unblocking("romeo@b.test"), "", "c.test", unblocking("romeo@b.test"), "show to romeo@b.test romeo@b.test/x"},
 		{"unblock what stays blocked by its domain", "romeo@b.test b.test", unblocking("romeo@b.test"), "", "b.test", unblocking("romeo@b.test"), "show to"},
 		{"unblock a domain but for one", "romeo@b.test b.test", unblocking("b.test"), "", "romeo@b.test", unblocking("b.test"), "show to benvolio@b.test"},
-		{"unblock what is not blocked", "c.test", unblocking("benvolio@b.test"), "", "c.test", unblocking("benvolio@b.test"), "show to benvolio@b.test"},
+		{"unblock what is not blocked", "c.test", unblocking("benvolio@b.test"), "", "c.test", unblocking("benvolio@b.test"), ""},
+		{"unblock one that is blocked and one that is not", "romeo@b.test", unblocking("benvolio@b.test romeo@b.test"), "", "", unblocking("benvolio@b.test romeo@b.test"), "show to romeo@b.test romeo@b.test/x"},
 		{"unblock all", "romeo@b.test c.test", unblocking(""), "", "", unblocking(""), "show to romeo@b.test romeo@b.test/x"},
 		{"unblock all of nothing", "", unblocking(""), "", "", unblocking(""), ""},
 		{"unblock other elements", "c.test", "<unblock xmlns='urn:xmpp:blocking'><item xmlns='urn:x' jid='c.test'/></unblock>", "bad-request", "c.test", "", ""},
@@ -85,32 +115,7 @@ func TestChange(t *testing.T) {
 		{"unblock although the list is too long", "1.test 2.test 3.test 4.test 5.test 6.test", unblocking("1.test"), "", "2.test 3.test 4.test 5.test 6.test", unblocking("1.test"), "show to"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			s, f := newService(t, tt.list)
-			f.marked = jids(t, "juliet@a.test/chamber juliet@a.test/balcony")
-			f.people = jids(t, "romeo@b.test romeo@b.test/x benvolio@b.test nurse@a.test juliet@a.test juliet@a.test/balcony a.test")
-			before := stored(t, f)
-			if got := ask(t, s, "set", tt.payload); got != tt.want {
-				t.Errorf("got %q, want %q", got, tt.want)
-			}
-			if got := stored(t, f); got != tt.stored {
-				t.Errorf("stored: got %q, want %q", got, tt.stored)
-			}
-			var want []string
-			if before != tt.stored {
-				want = append(want, "stored")
-			}
-			if tt.push != "" {
-				want = append(want, "set")
-				if tt.presence != "" {
-					want = append(want, tt.presence)
-				}
-				want = append(want, "push to juliet@a.test/chamber: "+tt.push, "push to juliet@a.test/balcony: "+tt.push)
-			}
-			if got := strings.Join(f.events, "\n"); got != strings.Join(want, "\n") {
-				t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
-			}
-		})
+		t.Run(tt.name, tt.run)
 	}
 }
 
@@ -174,7 +179,7 @@ func TestBlockedNobody(t *testing.T) {
 		t.Errorf("of an empty list: got %v, %v; want nil", blocks != nil, err)
 	}
 	f.getErr = errors.New("disk is on fire")
-	if _, err := s.Blocked(t.Context(), jid(t, "juliet@a.test")); !errors.Is(err, f.getErr) {
+	if _, err := s.Blocked(t.Context(), jid(t, "nurse@a.test")); !errors.Is(err, f.getErr) {
 		t.Errorf("got %v, want %v", err, f.getErr)
 	}
 	if blocks, err := s.Blocked(t.Context(), jid(t, "juliet@off.test")); blocks != nil || err != nil {
@@ -186,8 +191,9 @@ func TestRefused(t *testing.T) {
 	s, f := newService(t, "c.test")
 	for _, tt := range []struct{ name, from, to, typ, payload, want string }{
 		{"off for the domain", "juliet@off.test/x", "", "get", get, "service-unavailable"},
-		{"list of somebody else", "juliet@a.test/x", "nurse@a.test", "get", get, "forbidden"},
-		{"change for somebody else", "nurse@a.test/x", "juliet@a.test", "set", unblocking(""), "forbidden"},
+		{"list of somebody else", "juliet@a.test/x", "nurse@a.test", "get", get, "service-unavailable"},
+		{"list of nobody", "juliet@a.test/x", "nobody@a.test", "get", get, "service-unavailable"},
+		{"change for somebody else", "nurse@a.test/x", "juliet@a.test", "set", unblocking(""), "service-unavailable"},
 		{"set blocklist", "juliet@a.test/x", "", "set", get, "bad-request"},
 		{"get block", "juliet@a.test/x", "", "get", blocking("b.test"), "bad-request"},
 		{"get unblock", "juliet@a.test/x", "", "get", unblocking("c.test"), "bad-request"},
@@ -238,6 +244,73 @@ func TestStoreFails(t *testing.T) {
 				t.Errorf("got %v although nothing was stored", f.events)
 			}
 		})
+	}
+}
+
+// A store may fail after it has stored a change. The client hears of the failure;
+// the router and the contacts hear of the change, since nothing would tell them
+// when the client tries again.
+func TestStoredThoughFailed(t *testing.T) {
+	for _, tt := range []struct{ name, list, payload, stored, want string }{
+		{"block", "c.test", blocking("b.test"), "b.test c.test", "stored; set; hide from romeo@b.test"},
+		{"unblock", "b.test c.test", unblocking("b.test"), "c.test", "stored; set; show to romeo@b.test"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, f := newService(t, tt.list)
+			f.people, f.lateErr = jids(t, "romeo@b.test"), errors.New("disk is on fire")
+			juliet := jid(t, "juliet@a.test")
+			if _, err := s.Blocked(t.Context(), juliet); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := try(t, s, "juliet@a.test/x", "", "set", tt.payload); !errors.Is(err, f.lateErr) {
+				t.Errorf("got %v, want %v", err, f.lateErr)
+			}
+			if got := strings.Join(f.events, "; "); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+			if got := stored(t, f); got != tt.stored {
+				t.Errorf("stored: got %q, want %q", got, tt.stored)
+			}
+			blocks, err := s.Blocked(t.Context(), juliet)
+			if want := tt.name == "block"; err != nil || blocks(jid(t, "romeo@b.test")) != want || f.blocks(jid(t, "romeo@b.test")) != want {
+				t.Errorf("romeo is not told as he is stored, %v", err)
+			}
+		})
+	}
+}
+
+// A list is bounded by its bytes as well. One that is longer can get shorter.
+func TestMaxBytes(t *testing.T) {
+	long := strings.Repeat("x", 1000)
+	for _, tt := range []struct {
+		name, list string
+		o          Options
+		payload    string
+		want       string
+	}{
+		{"within", "c.test", Options{MaxItems: 10, MaxBytes: 12}, blocking("d.test"), ""},
+		{"one byte beyond", "c.test", Options{MaxItems: 10, MaxBytes: 12}, blocking("dd.test"), "resource-constraint"},
+		{"again, beyond", "c.test d.test", Options{MaxItems: 10, MaxBytes: 6}, blocking("d.test"), ""},
+		{"unblocked, beyond", "c.test d.test e.test", Options{MaxItems: 10, MaxBytes: 6}, unblocking("d.test"), ""},
+		{"default", "", Options{MaxItems: 10}, blocking(long + "@b.test"), ""},
+		{"no bound of the items", "", Options{MaxBytes: 100}, blocking("1.test 2.test 3.test"), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := newService(t, tt.list)
+			s.Configure(stanza.PerHost[*Options]{Value: &tt.o})
+			if got := ask(t, s, "set", tt.payload); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+	s, f := newService(t, "")
+	s.Configure(stanza.PerHost[*Options]{Value: &Options{MaxItems: 10_000}})
+	var got string
+	for i := 0; got == "" && i < 1000; i++ {
+		got = ask(t, s, "set", blocking(fmt.Sprintf("%d%s@b.test", i, long)))
+	}
+	if n := len(strings.ReplaceAll(stored(t, f), " ", "")); got != "resource-constraint" || n > DefaultMaxBytes || n < DefaultMaxBytes-2000 {
+		t.Errorf("got %q with %d bytes stored, want resource-constraint before %d", got, n, DefaultMaxBytes)
 	}
 }
 

@@ -36,6 +36,7 @@ type fake struct {
 	t *testing.T
 	Memory
 	getErr, setErr error
+	lateErr        error              // of a change that is stored nevertheless
 	lose           int                // how many changes another process gets ahead of
 	context        context.Context    // of the last change
 	cancel         context.CancelFunc // called when a change is stored
@@ -74,6 +75,9 @@ func (f *fake) CompareAndSet(ctx context.Context, user stanza.JID, l List) (uint
 		f.cancel()
 	}
 	f.note("stored")
+	if f.lateErr != nil {
+		return 0, f.lateErr
+	}
 	return r, err
 }
 
@@ -109,8 +113,10 @@ func (f *fake) Marked(user stanza.JID, m stanza.Mark) []stanza.JID {
 }
 
 func (f *fake) SetBlocked(_ stanza.JID, blocks func(stanza.JID) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.blocks = blocks
-	f.note("set")
+	f.events = append(f.events, "set")
 }
 
 func (f *fake) Hide(ctx context.Context, _ stanza.JID, match func(stanza.JID) bool) error {

@@ -23,12 +23,10 @@ const maxTries = 8
 // See XEP-0191, section 3.
 func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer) (*stanza.Stanza, error) {
 	user := iq.From.Bare()
-	o := s.options.Load().For(user.Domain())
+	o := s.options.For(user.Domain())
 	switch {
-	case o == nil:
+	case o == nil, !iq.To.IsZero() && iq.To != user: // as an account that does not exist
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
-	case !iq.To.IsZero() && iq.To != user:
-		return nil, &stanza.Error{Condition: stanza.Forbidden}
 	case iq.Child.Space != NS:
 		return nil, &stanza.Error{Condition: stanza.BadRequest}
 	}
@@ -37,7 +35,7 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 	case request{"blocklist", stanza.TypeGet}:
 		return s.list(ctx, iq)
 	case request{"block", stanza.TypeSet}, request{"unblock", stanza.TypeSet}:
-		return s.change(ctx, iq, o.MaxItems)
+		return s.change(ctx, iq, o)
 	}
 	return nil, &stanza.Error{Condition: stanza.BadRequest, Text: "want to get blocklist, or to set block or unblock"}
 }
@@ -53,8 +51,10 @@ func (s *Service) list(ctx context.Context, iq *stanza.Stanza) (*stanza.Stanza, 
 	return iq.Result(element("blocklist", l.Blocked)), nil
 }
 
-// change blocks or unblocks: XEP-0191, sections 3.3 to 3.5.
-func (s *Service) change(ctx context.Context, iq *stanza.Stanza, limit int) (*stanza.Stanza, error) {
+// change blocks or unblocks: XEP-0191, sections 3.3 to 3.5. One that changes
+// nothing is pushed to the own clients all the same, as the XEP wants, but neither
+// the store nor the router nor any contact hears of it.
+func (s *Service) change(ctx context.Context, iq *stanza.Stanza, o *Options) (*stanza.Stanza, error) {
 	items, err := itemsOf(iq)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (s *Service) change(ctx context.Context, iq *stanza.Stanza, limit int) (*st
 	}
 	defer leave()
 	if iq.Child.Local == "block" {
-		err = s.block(ctx, user, items, limit)
+		err = s.block(ctx, user, items, o)
 	} else {
 		err = s.unblock(ctx, user, items)
 	}
@@ -77,48 +77,35 @@ func (s *Service) change(ctx context.Context, iq *stanza.Stanza, limit int) (*st
 	return iq.Result(""), nil
 }
 
-// block adds items. Contacts are told again of what is blocked already: an
-// earlier attempt may have failed after it was stored. The router hears first,
-// because presence that a resource sends meanwhile must not come after what the
-// contacts are to see now.
-func (s *Service) block(ctx context.Context, user stanza.JID, items []stanza.JID, limit int) error {
-	_, now, err := s.update(ctx, user, limit, func(old []stanza.JID) []stanza.JID {
+// block adds items. The router hears before the contacts, because presence that a
+// resource sends meanwhile must not come after what the contacts are to see now.
+func (s *Service) block(ctx context.Context, user stanza.JID, items []stanza.JID, o *Options) error {
+	old, now, err := s.update(ctx, user, o, func(old []stanza.JID) []stanza.JID {
 		return sorted(append(slices.Clip(old), items...))
 	})
-	if err != nil {
-		return err
+	if added := without(now, old); len(added) > 0 {
+		s.sessions.SetBlocked(user, compile(user, now))
+		s.warn(user, s.sessions.Hide(context.WithoutCancel(ctx), user, compile(user, added)))
 	}
-	s.sessions.SetBlocked(user, compile(user, now))
-	s.warn(user, s.sessions.Hide(context.WithoutCancel(ctx), user, compile(user, items)))
-	return nil
+	return err
 }
 
 // unblock removes items, all if there are none.
 func (s *Service) unblock(ctx context.Context, user stanza.JID, items []stanza.JID) error {
-	old, now, err := s.update(ctx, user, 0, func(old []stanza.JID) []stanza.JID {
+	old, now, err := s.update(ctx, user, nil, func(old []stanza.JID) []stanza.JID {
 		if len(items) == 0 {
 			return nil
 		}
-		return slices.DeleteFunc(slices.Clone(old), func(j stanza.JID) bool {
-			_, removed := slices.BinarySearchFunc(items, j, byBytes)
-			return removed
-		})
+		return without(old, items)
 	})
-	if err != nil {
-		return err
+	if removed := without(old, now); len(removed) > 0 {
+		free, blocks := compile(user, removed), compile(user, now)
+		s.sessions.SetBlocked(user, blocks)
+		s.warn(user, s.sessions.Show(context.WithoutCancel(ctx), user, func(j stanza.JID) bool {
+			return free(j) && (blocks == nil || !blocks(j))
+		}))
 	}
-	if len(items) == 0 {
-		items = old
-	}
-	free, blocks := compile(user, items), compile(user, now)
-	s.sessions.SetBlocked(user, blocks)
-	if free == nil {
-		return nil
-	}
-	s.warn(user, s.sessions.Show(context.WithoutCancel(ctx), user, func(j stanza.JID) bool {
-		return free(j) && (blocks == nil || !blocks(j))
-	}))
-	return nil
+	return err
 }
 
 func (s *Service) warn(user stanza.JID, err error) {
@@ -154,25 +141,37 @@ func itemsOf(iq *stanza.Stanza) ([]stanza.JID, error) {
 	return sorted(items), nil
 }
 
-// update changes the stored list by edit, to at most limit items if it grows; 0:
-// no limit.
-func (s *Service) update(ctx context.Context, user stanza.JID, limit int, edit func([]stanza.JID) []stanza.JID) (old, now []stanza.JID, err error) {
+// update changes the stored list by edit and returns what it was and what it is,
+// with an error, too: a store that has failed may have stored the change, and the
+// client that tries again will change nothing. A list that grows stays within o;
+// nil: whatever it has.
+func (s *Service) update(ctx context.Context, user stanza.JID, o *Options, edit func([]stanza.JID) []stanza.JID) (old, now []stanza.JID, err error) {
 	for range maxTries {
 		l, err := s.store.Get(ctx, user)
 		if err != nil {
 			return nil, nil, err
 		}
 		old, now = l.Blocked, edit(l.Blocked)
-		switch {
-		case slices.Equal(old, now):
+		if slices.Equal(old, now) {
 			return old, now, nil
-		case limit > 0 && len(now) > limit:
-			return nil, nil, &stanza.Error{Condition: stanza.ResourceConstraint, Text: fmt.Sprintf("the list is limited to %d items", limit)}
 		}
-		l.Blocked = now
-		if _, err = s.store.CompareAndSet(ctx, user, l); !errors.Is(err, ErrChanged) {
-			return old, now, err
+		if o != nil {
+			if err := o.admits(now); err != nil {
+				return nil, nil, err
+			}
 		}
+		_, err = s.store.CompareAndSet(ctx, user, List{Blocked: now, Revision: l.Revision})
+		s.cache.forget(user.String())
+		switch {
+		case err == nil:
+			return old, now, nil
+		case errors.Is(err, ErrChanged):
+			continue
+		}
+		if l, getErr := s.store.Get(context.WithoutCancel(ctx), user); getErr == nil {
+			return old, l.Blocked, err
+		}
+		return nil, nil, err
 	}
 	return nil, nil, fmt.Errorf("block list of %q: tried %d times: %w", user, maxTries, ErrChanged)
 }
@@ -211,6 +210,15 @@ func element(name string, items []stanza.JID) string {
 func sorted(list []stanza.JID) []stanza.JID {
 	slices.SortFunc(list, byBytes)
 	return slices.Compact(list)
+}
+
+// without returns the addresses of a list that another one, which is sorted, has
+// not.
+func without(list, other []stanza.JID) []stanza.JID {
+	return slices.DeleteFunc(slices.Clone(list), func(j stanza.JID) bool {
+		_, found := slices.BinarySearchFunc(other, j, byBytes)
+		return found
+	})
 }
 
 func byBytes(a, b stanza.JID) int { return strings.Compare(a.String(), b.String()) }

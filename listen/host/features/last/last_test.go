@@ -136,7 +136,9 @@ func TestLastActivity(t *testing.T) {
 		{"own account without to", "juliet@a.test/b", "", "get", home, seconds(0)},
 		{"own account, nothing known", "nurse@a.test/b", "nurse@a.test", "get", seconds(0), ""},
 		{"set", "romeo@a.test/o", "juliet@a.test", "set", "not-allowed", ""},
-		{"set by a stranger", "paris@b.test/o", "juliet@a.test", "set", "not-allowed", ""},
+		{"set by a stranger", "paris@b.test/o", "juliet@a.test", "set", forbidden, ""},
+		{"set of one's own", "juliet@a.test/b", "", "set", "not-allowed", ""},
+		{"account that does not exist", "romeo@a.test/o", "nobody@a.test", "get", forbidden, ""},
 		{"server", "paris@b.test/o", "a.test", "get", seconds(1003), ""},
 		{"server, set", "romeo@a.test/o", "a.test", "set", "not-allowed", ""},
 		{"where it is off", "romeo@a.test/o", "x@off.test", "get", unknown, ""},
@@ -196,6 +198,7 @@ func TestAuthorize(t *testing.T) {
 		{"romeo@a.test/o", "juliet@a.test/balcony", nil},
 		{"juliet@a.test/chamber", "juliet@a.test/balcony", nil},
 		{"paris@b.test/o", "juliet@a.test/balcony", &stanza.Error{Condition: stanza.Forbidden}},
+		{"romeo@a.test/o", "nobody@a.test/balcony", &stanza.Error{Condition: stanza.Forbidden}},
 	}
 	for _, tt := range tests {
 		if got := w.service.Authorize(t.Context(), jid(t, tt.asker), jid(t, tt.user)); !errors.Is(got, tt.want) {

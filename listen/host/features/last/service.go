@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -53,7 +53,7 @@ type Service struct {
 	contacts Contacts
 	accounts Accounts
 	log      *slog.Logger
-	options  atomic.Pointer[stanza.PerHost[*Options]]
+	options  perhost.Switch[*Options]
 	began    time.Time
 }
 
@@ -63,7 +63,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{
+	return &Service{
 		store:    c.Store,
 		sessions: c.Sessions,
 		contacts: c.Contacts,
@@ -71,23 +71,21 @@ func New(c Config) *Service {
 		log:      c.Log,
 		began:    time.Now(),
 	}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
 }
 
 // Configure takes new options; nil ones switch the service off for a domain.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether a domain and its accounts have this.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // HandleIQ answers requests to a server, to the own account (To may be zero)
 // and to other accounts.
 //
 // Whoever may not see an account's presence gets forbidden, also when there is
-// nothing to tell. An account that is available was last there 0 seconds ago,
-// and so was one's own of which nothing is known; of another account of which
-// nothing is known the answer is service-unavailable.
+// nothing to tell or no such account. An account that is available was last
+// there 0 seconds ago, and so was one's own of which nothing is known; of
+// another account of which nothing is known the answer is service-unavailable.
 //
 // See XEP-0012, sections 3 and 5.
 func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer) (*stanza.Stanza, error) {
@@ -95,18 +93,20 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 	if iq.To.IsZero() {
 		user = iq.From.Bare()
 	}
-	switch {
-	case !s.Offered(user.Domain()):
+	if !s.Offered(user.Domain()) {
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
+	}
+	if user.Local() != "" {
+		if err := s.Authorize(ctx, iq.From, user); err != nil {
+			return nil, err
+		}
+	}
+	switch {
 	case iq.Type != stanza.TypeGet:
 		return nil, &stanza.Error{Condition: stanza.NotAllowed}
 	case user.Local() == "":
 		return answer(iq, time.Since(s.began), ""), nil
-	}
-	if err := s.Authorize(ctx, iq.From, user); err != nil {
-		return nil, err
-	}
-	if s.sessions.Available(user) {
+	case s.sessions.Available(user):
 		return answer(iq, 0, ""), nil
 	}
 	a, ok, err := s.store.Get(ctx, user)
@@ -118,11 +118,11 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 	case user == iq.From.Bare():
 		return answer(iq, 0, ""), nil
 	}
-	return nil, &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "nothing is known of this account's last activity"}
+	return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
 }
 
 // Authorize returns nil if asker may see the presence of user, and forbidden
-// otherwise. A router asks before it delivers a request to a full address.
+// otherwise. A router asks before it looks whether a resource is there.
 // See XEP-0012, sections 3, 4 and 8.
 func (s *Service) Authorize(ctx context.Context, asker, user stanza.JID) error {
 	asker, user = asker.Bare(), user.Bare()

@@ -13,9 +13,9 @@ type account struct {
 	user stanza.JID
 	turn chan struct{} // full while a Deliver runs
 	refs int           // calls of Keep and Deliver
-	// held are the messages that resources have been handed and that have
-	// neither arrived nor been lost.
-	held map[stanza.JID]map[uint64]struct{}
+	// held are the messages that sessions have been handed and that have neither
+	// arrived nor been lost.
+	held map[stanza.Sink]map[uint64]struct{}
 	// arrived are the messages that are being removed from the store; true: they
 	// have been, but the page that a Deliver is at may still show them.
 	arrived map[uint64]bool
@@ -105,30 +105,30 @@ func (s *Service) settle(ctx context.Context, a *account) error {
 	return nil
 }
 
-func (a *account) hold(full stanza.JID, key uint64) {
+func (a *account) hold(by stanza.Sink, key uint64) {
 	if a.held == nil {
-		a.held = make(map[stanza.JID]map[uint64]struct{})
+		a.held = make(map[stanza.Sink]map[uint64]struct{})
 	}
-	keys := a.held[full]
+	keys := a.held[by]
 	if keys == nil {
 		keys = make(map[uint64]struct{})
-		a.held[full] = keys
+		a.held[by] = keys
 	}
 	keys[key] = struct{}{}
 }
 
-// release notes that a resource does not hold a message any more.
-func (a *account) release(full stanza.JID, key uint64) {
-	keys := a.held[full]
+// release notes that a session does not hold a message any more.
+func (a *account) release(by stanza.Sink, key uint64) {
+	keys := a.held[by]
 	delete(keys, key)
 	if len(keys) == 0 {
-		delete(a.held, full)
+		delete(a.held, by)
 	}
 }
 
-// claim makes resources hold a message, unless one does or the message has
+// claim makes sessions hold a message, unless one does or the message has
 // arrived.
-func (s *Service) claim(a *account, key uint64, resources ...stanza.JID) bool {
+func (s *Service) claim(a *account, key uint64, sessions ...stanza.Sink) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := a.arrived[key]; ok {
@@ -139,15 +139,15 @@ func (s *Service) claim(a *account, key uint64, resources ...stanza.JID) bool {
 			return false
 		}
 	}
-	for _, full := range resources {
-		a.hold(full, key)
+	for _, by := range sessions {
+		a.hold(by, key)
 	}
 	return true
 }
 
 // unclaim takes back a claim.
-func (s *Service) unclaim(a *account, full stanza.JID, key uint64) {
+func (s *Service) unclaim(a *account, by stanza.Sink, key uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a.release(full, key)
+	a.release(by, key)
 }

@@ -34,14 +34,14 @@ func BenchmarkDeliver(b *testing.B) {
 	for range 100 {
 		s.Keep(b.Context(), message(b, juliet, "Hark! how the wind blows tonight"), nil, func(*stanza.Stanza, error) {})
 	}
-	full := jid(b, juliet+"/a")
+	to := newSession(b, juliet)
 	b.ReportAllocs()
 	for b.Loop() {
 		n := 0
-		if err := s.Deliver(b.Context(), full, func(*stanza.Stanza) error { n++; return nil }); err != nil || n != 100 {
+		if err := s.Deliver(b.Context(), to.user, to, func(*stanza.Stanza) error { n++; return nil }); err != nil || n != 100 {
 			b.Fatal(n, err)
 		}
-		s.Lost(full)
+		s.Lost(to.user, to)
 	}
 }
 

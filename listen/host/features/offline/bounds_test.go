@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ func TestLimit(t *testing.T) {
 		t.Errorf("another account: got %s, want kept", got)
 	}
 	// What has been handed out counts until it has arrived.
-	a := comes(t, s, juliet+"/a")
+	a := comes(t, s, juliet)
 	if got := keepIt(t, s, message(t, juliet, "y")).String(); got != "service-unavailable" {
 		t.Errorf("handed out: got %s, want service-unavailable", got)
 	}
@@ -47,6 +48,63 @@ func TestDefaultLimit(t *testing.T) {
 		keepIt(t, s, message(t, juliet, fmt.Sprint(i)))
 	}
 	wantCount(t, memory, juliet, DefaultLimit)
+}
+
+// Large messages fill an account before it has many.
+func TestByteLimit(t *testing.T) {
+	memory := new(Memory)
+	s := newService(memory, Options{MaxBytes: 2500})
+	large := func(text string) *stanza.Stanza { return message(t, juliet, strings.Repeat(text, 400)) } // twice: id and body
+	for i, want := range []string{"kept", "kept", "service-unavailable"} {
+		if got := keepIt(t, s, large(fmt.Sprint(i))).String(); got != want {
+			t.Errorf("message %d: got %s, want %s", i, got, want)
+		}
+	}
+	if got := keepIt(t, s, message(t, juliet, "small")).String(); got != "kept" {
+		t.Errorf("one that is small enough: got %s, want kept", got)
+	}
+	wantCount(t, memory, juliet, 3)
+	if got := keepIt(t, s, message(t, "nurse@a.test", strings.Repeat("x", 1300))).String(); got != "service-unavailable" {
+		t.Errorf("one that alone is too large: got %s, want service-unavailable", got)
+	}
+	a := comes(t, s, juliet)
+	a.arrive(s, 1)
+	if got := keepIt(t, s, large("9")).String(); got != "kept" {
+		t.Errorf("when one has arrived: got %s, want kept", got)
+	}
+}
+
+// A page of the store has a bound in bytes, so that nobody who logs in makes the
+// process read all of a full account.
+func TestPagesAreBounded(t *testing.T) {
+	memory := new(Memory)
+	var pages []Limits
+	w := &wrapper{Memory: memory}
+	w.listed = func(list []Message) {
+		p := Limits{Messages: len(list)}
+		for _, m := range list {
+			p.Bytes += len(m.XML)
+		}
+		pages = append(pages, p)
+	}
+	s := newService(w, Defaults())
+	var want []string
+	for i := range 30 {
+		id := fmt.Sprint(i)
+		m := message(t, juliet, id)
+		m.Inner += "<x xmlns='urn:x'>" + strings.Repeat("x", 200_000) + "</x>"
+		keepIt(t, s, m)
+		want = append(want, id)
+	}
+	wantIDs(t, "all pages", comes(t, s, juliet), strings.Join(want, " "))
+	if len(pages) != 6 {
+		t.Errorf("got %d pages, want 6 of five messages", len(pages))
+	}
+	for _, p := range pages {
+		if p.Messages > pageSize || p.Bytes > pageBytes {
+			t.Errorf("got a page of %+v, want at most %d messages and %d bytes", p, pageSize, pageBytes)
+		}
+	}
 }
 
 // A store that does not keep up holds up the senders.
@@ -104,7 +162,7 @@ func TestFlightsAreBounded(t *testing.T) {
 		s.Keep(t.Context(), message(t, juliet, "1"), nil, func(*stanza.Stanza, error) {})
 		for range 10 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			if err := s.Deliver(ctx, jid(t, juliet+"/a"), nil); !errors.Is(err, context.DeadlineExceeded) {
+			if err := newSession(t, juliet).collect(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 			}
 			cancel()

@@ -8,19 +8,22 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// pageSize is how many messages are read at once.
-const pageSize = 100
+// pageSize and pageBytes are how much is read at once.
+const (
+	pageSize  = 100
+	pageBytes = 1 << 20
+)
 
-// Deliver sends what is kept for an account to one of its resources, oldest
+// Deliver sends what is kept for an account to one of its sessions, oldest
 // first, by send, until send returns an error, which Deliver returns; what was
-// refused stays for the next call. It leaves out what a resource holds. Calls
-// for one account run one after the other. Each waits for the calls of Keep
-// that have begun before it, and for the store.
-func (s *Service) Deliver(ctx context.Context, full stanza.JID, send func(*stanza.Stanza) error) error {
-	if !s.Offered(full.Domain()) {
+// refused stays for the next call. It leaves out what a session holds. Calls for
+// one account run one after the other. Each waits for the calls of Keep that
+// have begun before it, and for the store.
+func (s *Service) Deliver(ctx context.Context, user stanza.JID, to stanza.Sink, send func(*stanza.Stanza) error) error {
+	if !s.Offered(user.Domain()) {
 		return nil
 	}
-	a, turn := s.queue(full.Bare())
+	a, turn := s.queue(user)
 	defer s.leave(a)
 	select {
 	case turn <- struct{}{}:
@@ -34,7 +37,7 @@ func (s *Service) Deliver(ctx context.Context, full stanza.JID, send func(*stanz
 	defer s.listed(a, false)
 	for after := uint64(0); ; {
 		s.remove(a, s.listed(a, true))
-		page, err := s.store.List(ctx, a.user, after, pageSize)
+		list, more, err := s.store.List(ctx, a.user, after, Limits{pageSize, pageBytes})
 		if err != nil {
 			return fmt.Errorf("reading offline messages of %q: %w", a.user, err)
 		}
@@ -42,15 +45,15 @@ func (s *Service) Deliver(ctx context.Context, full stanza.JID, send func(*stanz
 		if err := s.settle(ctx, a); err != nil {
 			return err
 		}
-		for _, m := range page {
-			if err := s.handOut(a, full, m, send); err != nil {
+		for _, m := range list {
+			if err := s.handOut(a, to, m, send); err != nil {
 				return err
 			}
 		}
-		if len(page) < pageSize {
+		if !more || len(list) == 0 {
 			return nil
 		}
-		after = page[len(page)-1].Key
+		after = list[len(list)-1].Key
 	}
 }
 
@@ -91,40 +94,40 @@ func (s *Service) listed(a *account, more bool) (failed []uint64) {
 	return failed
 }
 
-// handOut sends one message, unless a resource holds it.
-func (s *Service) handOut(a *account, full stanza.JID, m Message, send func(*stanza.Stanza) error) error {
-	if !s.claim(a, m.Key, full) {
+// handOut sends one message, unless a session holds it.
+func (s *Service) handOut(a *account, to stanza.Sink, m Message, send func(*stanza.Stanza) error) error {
+	if !s.claim(a, m.Key, to) {
 		return nil
 	}
 	st, err := stanza.Parse(m.XML)
 	if err != nil {
-		s.unclaim(a, full, m.Key)
+		s.unclaim(a, to, m.Key)
 		s.log.Error("kept message cannot be read and is passed over", "user", a.user, "key", m.Key, "err", err)
 		return nil
 	}
-	st.Kept = m.Key
+	st.Kept, st.Delayed = m.Key, true
 	if err := send(st); err != nil {
-		s.unclaim(a, full, m.Key)
+		s.unclaim(a, to, m.Key)
 		return err
 	}
 	return nil
 }
 
-// Arrived removes messages that a resource has got from the store. It waits for
-// nothing but that the store takes the order.
-func (s *Service) Arrived(full stanza.JID, kept []uint64) {
+// Arrived removes messages that a session of an account has got from the store.
+// It waits for nothing but that the store takes the order.
+func (s *Service) Arrived(user stanza.JID, kept []uint64) {
 	if len(kept) == 0 {
 		return
 	}
 	s.mu.Lock()
-	a := s.known(full.Bare())
+	a := s.known(user)
 	if a.arrived == nil {
 		a.arrived = make(map[uint64]bool)
 	}
 	for _, key := range kept {
 		a.arrived[key] = false
-		for other := range a.held {
-			a.release(other, key)
+		for by := range a.held {
+			a.release(by, key)
 		}
 	}
 	keys := slices.Concat(a.failed, kept)
@@ -160,13 +163,29 @@ func (s *Service) remove(a *account, keys []uint64) {
 	})
 }
 
-// Lost ends the hold of a resource on what has been handed to it and has not
-// arrived: another resource may get it.
-func (s *Service) Lost(full stanza.JID) {
+// Holds reports whether a session has been handed something that has neither
+// arrived nor been lost.
+func (s *Service) Holds(user stanza.JID, by stanza.Sink) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a := s.accounts[full.Bare()]; a != nil {
-		delete(a.held, full)
-		s.drop(a)
+	a := s.accounts[user]
+	return a != nil && len(a.held[by]) > 0
+}
+
+// Lost ends the hold of a session on messages that have been handed to it, all if
+// there are no keys: another one may get them.
+func (s *Service) Lost(user stanza.JID, by stanza.Sink, keys ...uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.accounts[user]
+	if a == nil {
+		return
 	}
+	for _, key := range keys {
+		a.release(by, key)
+	}
+	if len(keys) == 0 {
+		delete(a.held, by)
+	}
+	s.drop(a)
 }

@@ -25,24 +25,27 @@ func TestKeepAndDeliver(t *testing.T) {
 	keepIt(t, s, message(t, "nurse@a.test", "4"))
 	wantIdle(t, s)
 
-	a := comes(t, s, juliet+"/a")
-	wantIDs(t, "first resource", a, "1 2 3")
-	wantIDs(t, "the same again", comes(t, s, juliet+"/a"), "")
-	wantIDs(t, "another one", comes(t, s, juliet+"/b"), "")
+	a := comes(t, s, juliet)
+	wantIDs(t, "first session", a, "1 2 3")
+	if err := a.collect(t.Context(), s); err != nil {
+		t.Error(err)
+	}
+	wantIDs(t, "the same again", a, "1 2 3")
+	wantIDs(t, "another one", comes(t, s, juliet), "")
 	wantCount(t, memory, juliet, 3)
 
 	a.arrive(s, 2)
 	wantCount(t, memory, juliet, 1)
-	s.Lost(a.full)
+	s.Lost(a.user, a)
 	wantIdle(t, s)
-	b := comes(t, s, juliet+"/b")
+	b := comes(t, s, juliet)
 	wantIDs(t, "after the first one was lost", b, "3")
 	b.arrive(s, 1)
 	wantCount(t, memory, juliet, 0)
 	wantCount(t, memory, "nurse@a.test", 1)
-	s.Lost(b.full)
+	s.Lost(b.user, b)
 	wantIdle(t, s)
-	wantIDs(t, "in the end", comes(t, s, juliet+"/a"), "")
+	wantIDs(t, "in the end", comes(t, s, juliet), "")
 }
 
 func TestOffered(t *testing.T) {
@@ -61,9 +64,9 @@ func TestOffered(t *testing.T) {
 	}
 	keepIt(t, s, message(t, juliet, "1"))
 	s.Configure(stanza.PerHost[*Options]{})
-	wantIDs(t, "switched off", comes(t, s, juliet+"/a"), "")
+	wantIDs(t, "switched off", comes(t, s, juliet), "")
 	s.Configure(stanza.PerHost[*Options]{Value: &o})
-	wantIDs(t, "switched on again", comes(t, s, juliet+"/a"), "1")
+	wantIDs(t, "switched on again", comes(t, s, juliet), "1")
 }
 
 // A session whose queue is full gets the rest later, in order.
@@ -74,14 +77,15 @@ func TestSendRefuses(t *testing.T) {
 		want = append(want, fmt.Sprint(i))
 		keepIt(t, s, message(t, juliet, fmt.Sprint(i)))
 	}
-	a := &session{full: jid(t, juliet+"/a"), room: pageSize + 1}
-	if err := s.Deliver(t.Context(), a.full, a.send); !errors.Is(err, errFull) {
+	a := newSession(t, juliet)
+	a.room = pageSize + 1
+	if err := a.collect(t.Context(), s); !errors.Is(err, errFull) {
 		t.Errorf("got %v, want %v", err, errFull)
 	}
 	wantIDs(t, "until it was full", a, strings.Join(want[:pageSize+1], " "))
 	a.arrive(s, 3)
 	a.room = -1
-	if err := s.Deliver(t.Context(), a.full, a.send); err != nil {
+	if err := a.collect(t.Context(), s); err != nil {
 		t.Error(err)
 	}
 	wantIDs(t, "in all", a, strings.Join(want[3:], " "))
@@ -93,33 +97,35 @@ func TestSendRefuses(t *testing.T) {
 func TestDetached(t *testing.T) {
 	memory := new(Memory)
 	s := newService(memory, Defaults())
-	a, b := jid(t, juliet+"/a"), jid(t, juliet+"/b")
+	a, b := newSession(t, juliet), newSession(t, juliet)
 	one := keepIt(t, s, message(t, juliet, "1"), a)
 	two := keepIt(t, s, message(t, juliet, "2"), a, b)
 	keepIt(t, s, message(t, juliet, "3"))
-	wantIDs(t, "a third resource", comes(t, s, juliet+"/c"), "3")
-	s.Lost(jid(t, juliet+"/c"))
+	passing := func(what, want string) {
+		t.Helper()
+		c := comes(t, s, juliet)
+		wantIDs(t, what, c, want)
+		s.Lost(c.user, c)
+	}
+	passing("a third session", "3")
+	s.Lost(b.user, b)
+	passing("while one of two has it", "3")
+	s.Lost(a.user, a)
+	passing("when all are lost", "1 2 3")
 
-	s.Lost(b)
-	wantIDs(t, "while one of two has it", comes(t, s, juliet+"/c"), "3")
-	s.Lost(jid(t, juliet+"/c"))
-	s.Lost(a)
-	wantIDs(t, "when all are lost", comes(t, s, juliet+"/c"), "1 2 3")
-	s.Lost(jid(t, juliet+"/c"))
-
-	// A resource that was thought lost acknowledges after all.
-	s.Arrived(a, []uint64{one.kept.Kept, two.kept.Kept})
+	// A session that was thought lost acknowledges after all.
+	s.Arrived(a.user, []uint64{one.kept.Kept, two.kept.Kept})
 	wantCount(t, memory, juliet, 1)
-	wantIDs(t, "the rest", comes(t, s, juliet+"/d"), "3")
+	wantIDs(t, "the rest", comes(t, s, juliet), "3")
 }
 
-// done may say that a resource has not taken the copy.
+// done may say that a session has not taken the copy.
 func TestLostWithinDone(t *testing.T) {
 	s := newService(new(Memory), Defaults())
-	a := jid(t, juliet+"/a")
-	s.Keep(t.Context(), message(t, juliet, "1"), []stanza.JID{a}, func(*stanza.Stanza, error) { s.Lost(a) })
+	a := newSession(t, juliet)
+	s.Keep(t.Context(), message(t, juliet, "1"), []stanza.Sink{a}, func(*stanza.Stanza, error) { s.Lost(a.user, a) })
 	wantIdle(t, s)
-	wantIDs(t, "another one", comes(t, s, juliet+"/b"), "1")
+	wantIDs(t, "another one", comes(t, s, juliet), "1")
 }
 
 // Deliver waits for calls of Keep that have begun, not for later ones.
@@ -131,9 +137,9 @@ func TestDeliverWaitsForKeep(t *testing.T) {
 		ignore := func(*stanza.Stanza, error) {}
 		s.Keep(t.Context(), message(t, juliet, "1"), nil, ignore)
 
-		a := &session{full: jid(t, juliet+"/a"), room: -1}
+		a := newSession(t, juliet)
 		ended := make(chan error)
-		go func() { ended <- s.Deliver(t.Context(), a.full, a.send) }()
+		go func() { ended <- a.collect(t.Context(), s) }()
 		synctest.Wait()
 		select {
 		case err := <-ended:
@@ -152,7 +158,7 @@ func TestDeliverWaitsForKeep(t *testing.T) {
 		}
 		wantIDs(t, "what was there", a, "1")
 		w.list = nil
-		wantIDs(t, "the next time", comes(t, s, juliet+"/b"), "2 3")
+		wantIDs(t, "the next time", comes(t, s, juliet), "2 3")
 	})
 }
 
@@ -162,18 +168,18 @@ func TestShownBeforeDone(t *testing.T) {
 		shown := make(chan func(uint64, error), 1)
 		w := &late{Memory: new(Memory), dones: shown}
 		s := newService(w, Defaults())
-		a, b := jid(t, juliet+"/a"), &session{full: jid(t, juliet+"/b"), room: -1}
+		a, b := newSession(t, juliet), newSession(t, juliet)
 		w.before = func() {
-			s.Keep(t.Context(), message(t, juliet, "1"), []stanza.JID{a}, func(*stanza.Stanza, error) {})
+			s.Keep(t.Context(), message(t, juliet, "1"), []stanza.Sink{a}, func(*stanza.Stanza, error) {})
 		}
 		ended := make(chan error)
-		go func() { ended <- s.Deliver(t.Context(), b.full, b.send) }()
+		go func() { ended <- b.collect(t.Context(), s) }()
 		synctest.Wait()
 		(<-shown)(1, nil)
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		wantIDs(t, "another resource", b, "")
+		wantIDs(t, "another session", b, "")
 	})
 }
 
@@ -184,17 +190,17 @@ type late struct {
 	dones  chan func(uint64, error)
 }
 
-func (l *late) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(uint64, error)) {
-	l.Memory.Add(ctx, user, xml, limit, func(uint64, error) {})
+func (l *late) Add(ctx context.Context, user stanza.JID, xml string, limits Limits, done func(uint64, error)) {
+	l.Memory.Add(ctx, user, xml, limits, func(uint64, error) {})
 	l.dones <- done
 }
 
-func (l *late) List(ctx context.Context, user stanza.JID, after uint64, limit int) ([]Message, error) {
+func (l *late) List(ctx context.Context, user stanza.JID, after uint64, limits Limits) ([]Message, bool, error) {
 	l.before()
-	return l.Memory.List(ctx, user, after, limit)
+	return l.Memory.List(ctx, user, after, limits)
 }
 
-// A message that arrives and leaves the store while another resource looks at
+// A message that arrives and leaves the store while another session looks at
 // the page that shows it is not handed out again.
 func TestArrivedWhileListed(t *testing.T) {
 	memory := new(Memory)
@@ -202,14 +208,15 @@ func TestArrivedWhileListed(t *testing.T) {
 	s := newService(w, Defaults())
 	keepIt(t, s, message(t, juliet, "1"))
 	keepIt(t, s, message(t, juliet, "2"))
-	a := &session{full: jid(t, juliet+"/a"), room: 1}
-	_ = s.Deliver(t.Context(), a.full, a.send)
-	b := &session{full: jid(t, juliet+"/b"), room: -1}
-	err := s.Deliver(t.Context(), b.full, func(m *stanza.Stanza) error {
+	a := newSession(t, juliet)
+	a.room = 1
+	_ = a.collect(t.Context(), s)
+	b := newSession(t, juliet)
+	err := s.Deliver(t.Context(), b.user, b, func(m *stanza.Stanza) error {
 		if len(a.got) > 0 { // a has got both, while b is sent the second one
-			s.Arrived(a.full, keys(append(a.got, m)))
+			s.Arrived(a.user, keys(append(a.got, m)))
 		}
-		return b.send(m)
+		return b.Deliver(m)
 	})
 	if err != nil {
 		t.Error(err)
@@ -220,41 +227,41 @@ func TestArrivedWhileListed(t *testing.T) {
 	keepIt(t, s, message(t, juliet, "3"))
 	keepIt(t, s, message(t, juliet, "4"))
 	b.got = nil
-	err = s.Deliver(t.Context(), b.full, func(m *stanza.Stanza) error {
+	err = s.Deliver(t.Context(), b.user, b, func(m *stanza.Stanza) error {
 		if m.ID == "3" { // the page shows 4 still
-			s.Arrived(a.full, []uint64{m.Kept, m.Kept + 1})
+			s.Arrived(a.user, []uint64{m.Kept, m.Kept + 1})
 		}
-		return b.send(m)
+		return b.Deliver(m)
 	})
 	if err != nil {
 		t.Error(err)
 	}
 	wantIDs(t, "the other one", b, "3")
-	s.Lost(b.full)
+	s.Lost(b.user, b)
 	wantIdle(t, s)
 }
 
-// Two resources that come at once do not share a message.
+// Two sessions that come at once do not share a message.
 func TestOneAfterTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(new(Memory), Defaults())
 		for i := range 3 {
 			keepIt(t, s, message(t, juliet, fmt.Sprint(i)))
 		}
-		a, b := &session{full: jid(t, juliet+"/a"), room: -1}, &session{full: jid(t, juliet+"/b"), room: -1}
+		a, b := newSession(t, juliet), newSession(t, juliet)
 		gate := make(chan struct{})
 		ended := make(chan error, 2)
 		go func() {
-			ended <- s.Deliver(t.Context(), a.full, func(m *stanza.Stanza) error {
+			ended <- s.Deliver(t.Context(), a.user, a, func(m *stanza.Stanza) error {
 				<-gate
-				return a.send(m)
+				return a.Deliver(m)
 			})
 		}()
 		synctest.Wait()
-		go func() { ended <- s.Deliver(t.Context(), b.full, b.send) }()
+		go func() { ended <- b.collect(t.Context(), s) }()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := s.Deliver(ctx, b.full, b.send); !errors.Is(err, context.DeadlineExceeded) {
+		if err := b.collect(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 		}
 		close(gate)
@@ -275,15 +282,15 @@ func TestUnreadableMessage(t *testing.T) {
 	s.Configure(stanza.PerHost[*Options]{Value: &o})
 	keepIt(t, s, message(t, juliet, "1"))
 	for _, xml := range []string{"", "<message", "<letter xmlns='jabber:client'/>"} {
-		memory.Add(t.Context(), jid(t, juliet), xml, 0, func(uint64, error) {})
+		memory.Add(t.Context(), jid(t, juliet), xml, Limits{}, func(uint64, error) {})
 	}
 	keepIt(t, s, message(t, juliet, "2"))
-	a := comes(t, s, juliet+"/a")
+	a := comes(t, s, juliet)
 	wantIDs(t, "the others", a, "1 2")
 	if len(log.lines) != 3 {
 		t.Errorf("got log lines %q, want one for each of 3 messages", log.lines)
 	}
-	s.Lost(a.full)
+	s.Lost(a.user, a)
 	wantIdle(t, s)
 }
 
@@ -298,25 +305,25 @@ func TestStoreFails(t *testing.T) {
 	keepIt(t, s, message(t, juliet, "2"))
 
 	w.list = func() error { return broken }
-	if err := s.Deliver(t.Context(), jid(t, juliet+"/a"), nil); !errors.Is(err, broken) {
+	if err := newSession(t, juliet).collect(t.Context(), s); !errors.Is(err, broken) {
 		t.Errorf("got %v, want %v", err, broken)
 	}
 	wantIdle(t, s)
 	w.list = nil
 
 	// What has arrived is not handed out again, and removed as soon as it can be.
-	a := comes(t, s, juliet+"/a")
+	a := comes(t, s, juliet)
 	w.delete = func() error { return broken }
 	a.arrive(s, 1)
 	a.arrive(s, 1)
-	s.Lost(a.full)
-	wantIDs(t, "another one", comes(t, s, juliet+"/b"), "")
+	s.Lost(a.user, a)
+	wantIDs(t, "another one", comes(t, s, juliet), "")
 	wantCount(t, memory, juliet, 2)
 	if len(log.lines) == 0 {
 		t.Error("the log has nothing of it")
 	}
 	w.delete = nil
-	wantIDs(t, "and another one", comes(t, s, juliet+"/c"), "")
+	wantIDs(t, "and another one", comes(t, s, juliet), "")
 	wantCount(t, memory, juliet, 0)
 	wantIdle(t, s)
 }
@@ -325,7 +332,7 @@ func TestKeepFails(t *testing.T) {
 	s := newService(new(Memory), Defaults())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	s.Keep(ctx, message(t, juliet, "1"), []stanza.JID{jid(t, juliet+"/a")}, func(kept *stanza.Stanza, err error) {
+	s.Keep(ctx, message(t, juliet, "1"), []stanza.Sink{newSession(t, juliet)}, func(kept *stanza.Stanza, err error) {
 		if kept != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v, %v, want %v", kept, err, context.Canceled)
 		}
@@ -338,7 +345,7 @@ func TestRemove(t *testing.T) {
 	s := newService(memory, Defaults())
 	keepIt(t, s, message(t, juliet, "1"))
 	keepIt(t, s, message(t, "nurse@a.test", "2"))
-	a := comes(t, s, juliet+"/a")
+	a := comes(t, s, juliet)
 	if err := s.Remove(t.Context(), jid(t, juliet)); err != nil {
 		t.Fatal(err)
 	}
@@ -347,12 +354,12 @@ func TestRemove(t *testing.T) {
 	wantIdle(t, s)
 	keepIt(t, s, message(t, juliet, "3"))
 	a.arrive(s, 1)
-	wantIDs(t, "the next account of this name", comes(t, s, juliet+"/a"), "3")
+	wantIDs(t, "the next account of this name", comes(t, s, juliet), "3")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.Remove(ctx, jid(t, juliet)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	wantIDs(t, "after a removal that failed", comes(t, s, juliet+"/b"), "")
+	wantIDs(t, "after a removal that failed", comes(t, s, juliet), "")
 }

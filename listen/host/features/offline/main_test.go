@@ -68,7 +68,7 @@ func (r result) String() string {
 }
 
 // keepIt keeps a message in a store that is done within the call.
-func keepIt(tb testing.TB, s *Service, m *stanza.Stanza, to ...stanza.JID) (r result) {
+func keepIt(tb testing.TB, s *Service, m *stanza.Stanza, to ...stanza.Sink) (r result) {
 	tb.Helper()
 	calls := 0
 	s.Keep(tb.Context(), m, to, func(kept *stanza.Stanza, err error) {
@@ -81,21 +81,33 @@ func keepIt(tb testing.TB, s *Service, m *stanza.Stanza, to ...stanza.JID) (r re
 	return r
 }
 
-// session is a resource that takes what is sent to it.
+// session is one that takes what is sent to it.
 type session struct {
-	full stanza.JID
+	user stanza.JID
 	got  []*stanza.Stanza
 	room int // how many it takes; -1: any number
 }
 
+func newSession(tb testing.TB, user string) *session {
+	tb.Helper()
+	return &session{user: jid(tb, user), room: -1}
+}
+
 var errFull = errors.New("full")
 
-func (s *session) send(m *stanza.Stanza) error {
+func (s *session) Deliver(m *stanza.Stanza) error {
 	if s.room == len(s.got) {
 		return errFull
 	}
 	s.got = append(s.got, m)
 	return nil
+}
+
+func (s *session) Kick(*stanza.StreamError) {}
+
+// collect has the service deliver.
+func (s *session) collect(ctx context.Context, svc *Service) error {
+	return svc.Deliver(ctx, s.user, s, s.Deliver)
 }
 
 // ids returns the ids of what the session got.
@@ -109,7 +121,7 @@ func (s *session) ids() string {
 
 // arrive acknowledges the first n messages.
 func (s *session) arrive(svc *Service, n int) {
-	svc.Arrived(s.full, keys(s.got[:n]))
+	svc.Arrived(s.user, keys(s.got[:n]))
 	s.got = s.got[n:]
 }
 
@@ -120,11 +132,11 @@ func keys(list []*stanza.Stanza) (keys []uint64) {
 	return keys
 }
 
-// comes delivers to a new session of a resource, which takes everything.
-func comes(tb testing.TB, s *Service, full string) *session {
+// comes delivers to a new session of an account, which takes everything.
+func comes(tb testing.TB, s *Service, user string) *session {
 	tb.Helper()
-	to := &session{full: jid(tb, full), room: -1}
-	if err := s.Deliver(tb.Context(), to.full, to.send); err != nil {
+	to := newSession(tb, user)
+	if err := to.collect(tb.Context(), s); err != nil {
 		tb.Fatal(err)
 	}
 	return to
@@ -157,24 +169,29 @@ type wrapper struct {
 	*Memory
 	add    func(do func())
 	list   func() error
+	listed func([]Message)
 	delete func() error
 }
 
-func (w *wrapper) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(uint64, error)) {
+func (w *wrapper) Add(ctx context.Context, user stanza.JID, xml string, l Limits, done func(uint64, error)) {
 	if w.add == nil {
-		w.Memory.Add(ctx, user, xml, limit, done)
+		w.Memory.Add(ctx, user, xml, l, done)
 		return
 	}
-	w.add(func() { w.Memory.Add(ctx, user, xml, limit, done) })
+	w.add(func() { w.Memory.Add(ctx, user, xml, l, done) })
 }
 
-func (w *wrapper) List(ctx context.Context, user stanza.JID, after uint64, limit int) ([]Message, error) {
+func (w *wrapper) List(ctx context.Context, user stanza.JID, after uint64, l Limits) ([]Message, bool, error) {
 	if w.list != nil {
 		if err := w.list(); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return w.Memory.List(ctx, user, after, limit)
+	page, more, err := w.Memory.List(ctx, user, after, l)
+	if w.listed != nil {
+		w.listed(page)
+	}
+	return page, more, err
 }
 
 func (w *wrapper) Delete(ctx context.Context, user stanza.JID, keys []uint64, done func(error)) {

@@ -14,31 +14,37 @@ import (
 type Memory struct {
 	mu    sync.Mutex
 	last  uint64 // key that was given last, of all accounts
-	users map[stanza.JID][]Message
+	users map[stanza.JID]mailbox
+}
+
+// mailbox is what an account has.
+type mailbox struct {
+	list  []Message
+	bytes int // of XML
 }
 
 var _ Store = (*Memory)(nil)
 
 // Add implements Store.
-func (m *Memory) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(key uint64, err error)) {
-	done(m.add(ctx, user, xml, limit))
+func (m *Memory) Add(ctx context.Context, user stanza.JID, xml string, l Limits, done func(key uint64, err error)) {
+	done(m.add(ctx, user, xml, l))
 }
 
-func (m *Memory) add(ctx context.Context, user stanza.JID, xml string, limit int) (uint64, error) {
+func (m *Memory) add(ctx context.Context, user stanza.JID, xml string, l Limits) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := m.users[user]
-	if limit > 0 && len(list) >= limit {
+	b := m.users[user]
+	if !l.Admits(len(b.list)+1, b.bytes+len(xml)) {
 		return 0, ErrFull
 	}
 	if m.users == nil {
-		m.users = make(map[stanza.JID][]Message)
+		m.users = make(map[stanza.JID]mailbox)
 	}
 	m.last++
-	m.users[user] = append(list, Message{Key: m.last, XML: xml})
+	m.users[user] = mailbox{append(b.list, Message{Key: m.last, XML: xml}), b.bytes + len(xml)}
 	return m.last, nil
 }
 
@@ -48,41 +54,50 @@ func find(list []Message, key uint64) (int, bool) {
 }
 
 // List implements Store.
-func (m *Memory) List(ctx context.Context, user stanza.JID, after uint64, limit int) ([]Message, error) {
+func (m *Memory) List(ctx context.Context, user stanza.JID, after uint64, l Limits) (page []Message, more bool, err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := m.users[user]
+	list := m.users[user].list
 	i, found := find(list, after)
 	if found {
 		i++
 	}
 	list = list[i:]
-	return slices.Clone(list[:min(max(limit, 0), len(list))]), nil
+	n, bytes := 0, 0
+	for _, next := range list {
+		bytes += len(next.XML)
+		if n > 0 && !l.Admits(n+1, bytes) {
+			break
+		}
+		n++
+	}
+	return slices.Clone(list[:n]), n < len(list), nil
 }
 
 // Delete implements Store.
 func (m *Memory) Delete(_ context.Context, user stanza.JID, keys []uint64, done func(err error)) {
 	m.mu.Lock()
-	list := m.users[user]
+	b := m.users[user]
 	for _, key := range keys {
-		if i, found := find(list, key); found {
-			list = slices.Delete(list, i, i+1)
+		if i, found := find(b.list, key); found {
+			b.bytes -= len(b.list[i].XML)
+			b.list = slices.Delete(b.list, i, i+1)
 		}
 	}
-	m.set(user, list)
+	m.set(user, b)
 	m.mu.Unlock()
 	if done != nil {
 		done(nil)
 	}
 }
 
-// set replaces the list of an account. m.mu is held.
-func (m *Memory) set(user stanza.JID, list []Message) {
-	if len(list) > 0 {
-		m.users[user] = list
+// set replaces what an account has. m.mu is held.
+func (m *Memory) set(user stanza.JID, b mailbox) {
+	if len(b.list) > 0 {
+		m.users[user] = b
 	} else {
 		delete(m.users, user)
 	}
@@ -92,7 +107,7 @@ func (m *Memory) set(user stanza.JID, list []Message) {
 func (m *Memory) Count(ctx context.Context, user stanza.JID) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.users[user]), ctx.Err()
+	return len(m.users[user].list), ctx.Err()
 }
 
 // Forget implements Store.
@@ -102,6 +117,6 @@ func (m *Memory) Forget(ctx context.Context, user stanza.JID) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.set(user, nil)
+	m.set(user, mailbox{})
 	return nil
 }

@@ -14,11 +14,11 @@ func TestMemory(t *testing.T) {
 	ctx := t.Context()
 	user, other := jid(t, juliet), jid(t, "nurse@a.test")
 	add := func(j stanza.JID, xml string, limit int) (key uint64, err error) {
-		m.Add(ctx, j, xml, limit, func(k uint64, e error) { key, err = k, e })
+		m.Add(ctx, j, xml, Limits{Messages: limit}, func(k uint64, e error) { key, err = k, e })
 		return key, err
 	}
 	list := func(after uint64, limit int) string {
-		l, err := m.List(ctx, user, after, limit)
+		l, _, err := m.List(ctx, user, after, Limits{Messages: limit})
 		if err != nil {
 			t.Error(err)
 		}
@@ -42,7 +42,7 @@ func TestMemory(t *testing.T) {
 		after uint64
 		limit int
 		want  []int
-	}{{0, 10, []int{0, 1, 2, 3}}, {0, 2, []int{0, 1}}, {keys[1], 10, []int{2, 3}}, {keys[3], 10, nil}, {0, 0, nil}, {1 << 63, 1, nil}} {
+	}{{0, 10, []int{0, 1, 2, 3}}, {0, 2, []int{0, 1}}, {keys[1], 10, []int{2, 3}}, {keys[3], 10, nil}, {0, 0, []int{0, 1, 2, 3}}, {1 << 63, 1, nil}} {
 		want := []Message{}
 		for _, i := range tt.want {
 			want = append(want, Message{keys[i], fmt.Sprint("m", i)})
@@ -51,7 +51,7 @@ func TestMemory(t *testing.T) {
 			t.Errorf("after %d, at most %d: got %s, want %v", tt.after, tt.limit, got, want)
 		}
 	}
-	page, _ := m.List(ctx, user, 0, 10)
+	page, _, _ := m.List(ctx, user, 0, Limits{})
 	m.Delete(ctx, user, []uint64{keys[2], keys[0], 1 << 60, keys[0]}, nil)
 	if got, want := list(0, 10), fmt.Sprint([]Message{{keys[1], "m1"}, {keys[3], "m3"}}); got != want {
 		t.Errorf("after Delete: got %s, want %s", got, want)
@@ -69,7 +69,7 @@ func TestMemory(t *testing.T) {
 
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := m.List(ended, user, 0, 1); !errors.Is(err, context.Canceled) {
+	if _, _, err := m.List(ended, user, 0, Limits{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("List: got %v, want %v", err, context.Canceled)
 	}
 	if _, err := m.Count(ended, user); !errors.Is(err, context.Canceled) {

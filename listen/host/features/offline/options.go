@@ -19,6 +19,12 @@ type Options struct {
 	// limit is DefaultLimit.
 	MaxUserOfflineMessages shaper.Rule `conf:"max_user_offline_messages,rule"`
 
+	// MaxBytes is how many bytes of XML the messages of an account may have
+	// together. For one that goes beyond, the sender gets an error. ejabberd has
+	// no such option. Default: DefaultMaxBytes, which is also what less than 1
+	// means.
+	MaxBytes int `conf:"max_bytes,size"`
+
 	// StoreEmptyBody says whether messages without a body are kept: true, false
 	// or unless_chat_state, which leaves out those that have nothing but a chat
 	// state (XEP-0085). Default: unless_chat_state.
@@ -37,13 +43,29 @@ type Options struct {
 // number. It is finite, because anybody may send them.
 const DefaultLimit = 1000
 
+// DefaultMaxBytes is how many bytes the messages of an account may have by
+// default: 16 MiB.
+const DefaultMaxBytes = 16 << 20
+
 const unlessChatState = "unless_chat_state"
 
 // Defaults returns the options of a mod_offline that configures nothing.
-func Defaults() Options { return Options{StoreEmptyBody: unlessChatState} }
+func Defaults() Options {
+	return Options{MaxBytes: DefaultMaxBytes, StoreEmptyBody: unlessChatState}
+}
 
-// limit returns how many messages an account may have.
-func (o *Options) limit(user stanza.JID) int {
+// limits returns what an account may have; 0 messages are none, and not what the
+// store takes it for.
+func (o *Options) limits(user stanza.JID) Limits {
+	l := Limits{Messages: o.maxMessages(user), Bytes: o.MaxBytes}
+	if l.Bytes < 1 {
+		l.Bytes = DefaultMaxBytes
+	}
+	return l
+}
+
+// maxMessages returns how many messages an account may have.
+func (o *Options) maxMessages(user stanza.JID) int {
 	rule := o.AccessMaxUserMessages
 	if rule == nil {
 		rule = o.MaxUserOfflineMessages

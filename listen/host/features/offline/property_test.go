@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -60,12 +58,12 @@ type process struct {
 
 	mu       sync.Mutex
 	dead     bool
-	sessions map[stanza.JID]*client
+	sessions []*client // the one of each resource
 }
 
 // client is a session. Its process's mu guards it.
 type client struct {
-	full   stanza.JID
+	session
 	queue  []*stanza.Stanza // handed to it, not acknowledged
 	closed bool
 }
@@ -76,7 +74,10 @@ func (w *world) play(crashes bool) {
 	r := rand.New(rand.NewPCG(w.seed, 0))
 	for life := range uint64(3) {
 		ctx, cancel := context.WithCancel(w.t.Context())
-		p := &process{world: w, ctx: ctx, sessions: make(map[stanza.JID]*client)}
+		p := &process{world: w, ctx: ctx}
+		for range resources {
+			p.sessions = append(p.sessions, p.enter())
+		}
 		p.store = newSlow(&w.memory, w.seed*10+life)
 		p.service = newService(p.store, Defaults())
 		var all, store sync.WaitGroup
@@ -84,8 +85,8 @@ func (w *world) play(crashes bool) {
 		for i := range uint64(3) {
 			all.Go(func() { p.sender(rand.New(rand.NewPCG(w.seed, 10*life+i))) })
 		}
-		for i := range uint64(resources) {
-			all.Go(func() { p.resource(i, rand.New(rand.NewPCG(w.seed, 1000+10*life+i))) })
+		for i := range resources {
+			all.Go(func() { p.resource(i, rand.New(rand.NewPCG(w.seed, 1000+10*life+uint64(i)))) })
 		}
 		if crashes && life < 2 {
 			time.Sleep(time.Duration(r.IntN(100)) * time.Millisecond)
@@ -103,6 +104,9 @@ func (w *world) play(crashes bool) {
 	w.check()
 }
 
+// enter makes a session.
+func (w *world) enter() *client { return &client{session: session{user: jid(w.t, juliet)}} }
+
 func (p *process) crash() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -118,7 +122,11 @@ func (p *process) sender(r *rand.Rand) {
 		id := fmt.Sprint(p.sent)
 		p.world.mu.Unlock()
 		to := p.detached(r)
-		p.service.Keep(p.ctx, message(p.t, juliet, id), to, func(kept *stanza.Stanza, err error) {
+		var sinks []stanza.Sink
+		if to != nil {
+			sinks = append(sinks, to)
+		}
+		p.service.Keep(p.ctx, message(p.t, juliet, id), sinks, func(kept *stanza.Stanza, err error) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			if p.dead {
@@ -129,10 +137,8 @@ func (p *process) sender(r *rand.Rand) {
 				return
 			}
 			p.confirm(id)
-			for _, full := range to {
-				if p.take(p.sessions[full], kept) != nil {
-					p.service.Lost(full)
-				}
+			if to != nil && p.take(to, kept) != nil {
+				p.service.Lost(to.user, to)
 			}
 		})
 		p.sleep(r, 10)
@@ -146,26 +152,20 @@ func (p *process) confirm(id string) {
 }
 
 // detached picks a session to which the copy of a message goes, or none.
-func (p *process) detached(r *rand.Rand) []stanza.JID {
+func (p *process) detached(r *rand.Rand) *client {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, full := range p.names() {
+	for _, c := range p.sessions {
 		if r.IntN(4) == 0 {
-			return []stanza.JID{full}
+			return c
 		}
 	}
 	return nil
 }
 
-// names lists the sessions. p.mu is held.
-func (p *process) names() []stanza.JID {
-	byText := func(a, b stanza.JID) int { return strings.Compare(a.String(), b.String()) }
-	return slices.SortedFunc(maps.Keys(p.sessions), byText)
-}
-
 // take queues a message for a session. p.mu is held.
 func (p *process) take(c *client, m *stanza.Stanza) error {
-	if c == nil || c.closed || p.dead {
+	if c.closed || p.dead {
 		return stanza.ErrClosed
 	}
 	if p.losses && len(c.queue) == 12 {
@@ -179,12 +179,9 @@ func (p *process) take(c *client, m *stanza.Stanza) error {
 }
 
 // resource comes and acknowledges, and goes.
-func (p *process) resource(i uint64, r *rand.Rand) {
-	c := &client{full: jid(p.t, fmt.Sprintf("%s/%d", juliet, i))}
-	p.mu.Lock()
-	p.sessions[c.full] = c
-	p.mu.Unlock()
+func (p *process) resource(i int, r *rand.Rand) {
 	for range 20 {
+		c := p.sessions[i] // nobody else replaces it
 		p.sleep(r, 15)
 		switch n := r.IntN(10); {
 		case n < 4:
@@ -192,7 +189,7 @@ func (p *process) resource(i uint64, r *rand.Rand) {
 		case n < 9 || !p.losses:
 			p.acknowledge(c, r.IntN(5))
 		default:
-			p.lose(c)
+			p.lose(i)
 		}
 	}
 }
@@ -200,7 +197,7 @@ func (p *process) resource(i uint64, r *rand.Rand) {
 // deliver is what follows presence.
 func (p *process) deliver(c *client) {
 	last := uint64(0)
-	err := p.service.Deliver(p.ctx, c.full, func(m *stanza.Stanza) error {
+	err := p.service.Deliver(p.ctx, c.user, c, func(m *stanza.Stanza) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if m.Kept <= last {
@@ -224,21 +221,21 @@ func (p *process) acknowledge(c *client, n int) {
 		return
 	}
 	n = min(n, len(c.queue))
-	p.service.Arrived(c.full, keys(c.queue[:n]))
+	p.service.Arrived(c.user, keys(c.queue[:n]))
 	c.queue = slices.Clone(c.queue[n:])
 }
 
-// lose ends a session and begins another one of the same name.
-func (p *process) lose(c *client) {
+// lose begins another session of a resource; the one before ends a little later.
+func (p *process) lose(i int) {
 	p.mu.Lock()
-	c.closed = true
+	c := p.sessions[i]
+	c.closed, p.sessions[i] = true, p.enter()
 	p.mu.Unlock()
 	time.Sleep(time.Millisecond)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.dead {
-		p.service.Lost(c.full)
-		c.queue, c.closed = nil, false
+		p.service.Lost(c.user, c)
 	}
 }
 
@@ -250,11 +247,7 @@ func (p *process) sleep(r *rand.Rand, most int) {
 func (p *process) finish() {
 	for range 200 {
 		time.Sleep(100 * time.Millisecond)
-		p.mu.Lock()
-		list := p.names()
-		p.mu.Unlock()
-		for _, full := range list {
-			c := p.sessions[full]
+		for _, c := range p.sessions {
 			p.acknowledge(c, len(c.queue))
 			p.deliver(c)
 			p.acknowledge(c, len(c.queue))
@@ -264,8 +257,8 @@ func (p *process) finish() {
 			break
 		}
 	}
-	for full := range p.sessions {
-		p.service.Lost(full)
+	for _, c := range p.sessions {
+		p.service.Lost(c.user, c)
 	}
 	wantCount(p.t, &p.memory, juliet, 0)
 	wantIdle(p.t, p.service)

@@ -62,7 +62,7 @@ func (s *Service) Offered(domain string) bool { return s.options.Load().For(doma
 // Stats are numbers of the moment.
 type Stats struct {
 	Keeping  int // messages under way to the store
-	Accounts int // that have messages under way: to the store, to a resource, or out of the store
+	Accounts int // that have messages under way: to the store, to a session, or out of the store
 }
 
 // Stats returns the numbers of the moment.
@@ -76,18 +76,18 @@ func (s *Service) Stats() Stats {
 // done. It waits while MaxKeeping others are under way. done is called once,
 // within the call or in a goroutine of the store: with the copy that is stored,
 // whose Kept is set; with nil, nil for a message that is not kept, of which the
-// sender need not hear; or with an error for the sender. When it is called with
-// the copy, the resources in to hold the message; Lost is for those that do not
-// take it.
+// sender need not hear; or with an error for the sender. The copy has a delay
+// from now on, unless m is Delayed. When done is called with it, the sessions in
+// to hold the message; Lost is for those that do not take it.
 // See XEP-0160, section 2.
-func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.JID, done func(kept *stanza.Stanza, err error)) {
+func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.Sink, done func(kept *stanza.Stanza, err error)) {
 	o := s.options.Load().For(m.To.Domain())
 	if o == nil {
 		done(nil, &stanza.Error{Condition: stanza.ServiceUnavailable})
 		return
 	}
-	limit := o.limit(m.To)
-	kept, err := o.prepare(m, limit, len(to) > 0)
+	limits := o.limits(m.To)
+	kept, err := o.prepare(m, limits, len(to) > 0)
 	if err != nil || kept == nil {
 		done(nil, err)
 		return
@@ -100,7 +100,7 @@ func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.JID, d
 	}
 	a, f := s.takeOff(m.To.Bare())
 	xml := string(kept.AppendTo(make([]byte, 0, kept.Size()+64), stanza.NSClient))
-	s.store.Add(ctx, a.user, xml, limit, func(key uint64, err error) {
+	s.store.Add(ctx, a.user, xml, limits, func(key uint64, err error) {
 		if err == nil {
 			kept.Kept = key
 			s.claim(a, key, to...)
@@ -114,8 +114,8 @@ func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.JID, d
 }
 
 // prepare returns the copy of a message that is to be stored, nil for one that
-// is not, or an error for the sender. taken says that resources get it anyway.
-func (o *Options) prepare(m *stanza.Stanza, limit int, taken bool) (*stanza.Stanza, error) {
+// is not, or an error for the sender. taken says that sessions get it anyway.
+func (o *Options) prepare(m *stanza.Stanza, l Limits, taken bool) (*stanza.Stanza, error) {
 	v, err := o.judge(m)
 	switch {
 	case err != nil:
@@ -124,10 +124,10 @@ func (o *Options) prepare(m *stanza.Stanza, limit int, taken bool) (*stanza.Stan
 		return nil, nil
 	case v == refuse:
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
-	case limit == 0: // which the store takes for no limit
+	case l.Messages == 0:
 		return nil, o.refusal(m, ErrFull)
 	}
-	return delayed(m, time.Now())
+	return m.WithDelay(time.Now())
 }
 
 // refusal turns an error of the store into that for the sender, nil for none.

@@ -82,18 +82,18 @@ func (s *slow) kill() {
 	s.killed = true
 }
 
-func (s *slow) Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(uint64, error)) {
+func (s *slow) Add(ctx context.Context, user stanza.JID, xml string, l Limits, done func(uint64, error)) {
 	s.submit(func() func() {
-		key, err := s.add(ctx, user, xml, limit)
+		key, err := s.add(ctx, user, xml, l)
 		return func() { done(key, err) }
 	})
 }
 
-func (s *slow) List(ctx context.Context, user stanza.JID, after uint64, limit int) ([]Message, error) {
+func (s *slow) List(ctx context.Context, user stanza.JID, after uint64, l Limits) ([]Message, bool, error) {
 	s.pause()
-	list, err := s.Memory.List(ctx, user, after, limit)
+	list, more, err := s.Memory.List(ctx, user, after, l)
 	s.pause()
-	return list, err
+	return list, more, err
 }
 
 func (s *slow) Delete(ctx context.Context, user stanza.JID, keys []uint64, done func(error)) {

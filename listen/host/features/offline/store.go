@@ -13,6 +13,16 @@ type Message struct {
 	XML string // the whole stanza, with its namespace and its delay (XEP-0203)
 }
 
+// Limits bound messages by their number and by the bytes of their XML; 0: no
+// bound.
+type Limits struct{ Messages, Bytes int }
+
+// Admits reports whether so many messages, of together so many bytes, are within
+// the limits.
+func (l Limits) Admits(messages, bytes int) bool {
+	return (l.Messages == 0 || messages <= l.Messages) && (l.Bytes == 0 || bytes <= l.Bytes)
+}
+
 // Store keeps messages. Its methods are safe for concurrent use; each is
 // atomic. Users are bare JIDs. Errors other than those named are temporary
 // failures.
@@ -22,12 +32,14 @@ type Store interface {
 	// Add keeps a message and returns before it is on stable storage; done is
 	// called once, within the call or later in a goroutine that must not be held
 	// up, when it is or cannot be. Messages of one caller for one account keep
-	// their order. An account has at most limit messages (0: no limit). Errors:
-	// ErrFull; that of ctx only if it ended before the message was taken.
-	Add(ctx context.Context, user stanza.JID, xml string, limit int, done func(key uint64, err error))
-	// List returns the messages whose key is greater than after, at most limit,
-	// in the order of their keys. Fewer than limit means that there are no more.
-	List(ctx context.Context, user stanza.JID, after uint64, limit int) ([]Message, error)
+	// their order. l bounds what the account has with this message; one that has
+	// more already keeps that. Errors: ErrFull; that of ctx only if it ended before
+	// the message was taken.
+	Add(ctx context.Context, user stanza.JID, xml string, l Limits, done func(key uint64, err error))
+	// List returns the messages whose key is greater than after, in the order of
+	// their keys: as many as l admits, and one in any case. more says that there
+	// are others behind them.
+	List(ctx context.Context, user stanza.JID, after uint64, l Limits) (page []Message, more bool, err error)
 	// Delete removes messages; keys that do not exist are passed over. It
 	// returns before that is on stable storage; done, if not nil, is called as by
 	// Add.
@@ -39,5 +51,6 @@ type Store interface {
 	Forget(ctx context.Context, user stanza.JID) error
 }
 
-// ErrFull says that an account has as many messages as it may.
+// ErrFull says that an account would have more messages than it may, or more
+// bytes of them.
 var ErrFull = errors.New("offline messages are full")

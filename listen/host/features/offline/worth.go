@@ -76,7 +76,7 @@ func contentOf(message *stanza.Element) (c content) {
 			case "no-store", "no-storage": // the XEP had both names
 				c.noStore = true
 			}
-		case nsChatStates, nsDelay, nsEvent, nsStanzaID:
+		case nsChatStates, stanza.NSDelay, nsEvent, nsStanzaID:
 		case stanza.NSClient:
 			c.body = c.body || e.Name.Local == "body"
 			c.more = c.more || e.Name.Local != "thread"

@@ -91,7 +91,7 @@ func TestWorthKeeping(t *testing.T) {
 func TestNoStoreForDetached(t *testing.T) {
 	s := newService(new(Memory), Defaults())
 	m := parse(t, "<message from='romeo@b.test/o' to='juliet@a.test' type='chat'>"+body+noStore+"</message>")
-	if got := keepIt(t, s, m, jid(t, juliet+"/a")).String(); got != "dropped" {
+	if got := keepIt(t, s, m, newSession(t, juliet)).String(); got != "dropped" {
 		t.Errorf("got %s, want dropped", got)
 	}
 	wantIdle(t, s)
@@ -155,28 +155,31 @@ func (q quota) Limit(s acl.Subject) (int, bool) {
 	return q.n, q.ok
 }
 
-func TestLimitOfOptions(t *testing.T) {
+func TestLimitsOfOptions(t *testing.T) {
 	tests := []struct {
 		name string
 		o    Options
-		want int
+		want Limits
 	}{
-		{"nothing", Options{}, DefaultLimit},
-		{"access_max_user_messages", Options{AccessMaxUserMessages: limit(5)}, 5},
-		{"max_user_offline_messages", Options{MaxUserOfflineMessages: limit(7)}, 7},
-		{"both", Options{AccessMaxUserMessages: limit(5), MaxUserOfflineMessages: limit(7)}, 5},
-		{"no number", Options{AccessMaxUserMessages: quota{}}, DefaultLimit},
-		{"none at all", Options{AccessMaxUserMessages: quota{0, true, nil}}, 0},
-		{"negative", Options{AccessMaxUserMessages: quota{-1, true, nil}}, 0},
+		{"nothing", Options{}, Limits{DefaultLimit, DefaultMaxBytes}},
+		{"defaults", Defaults(), Limits{1000, 16 << 20}},
+		{"access_max_user_messages", Options{AccessMaxUserMessages: limit(5)}, Limits{5, DefaultMaxBytes}},
+		{"max_user_offline_messages", Options{MaxUserOfflineMessages: limit(7)}, Limits{7, DefaultMaxBytes}},
+		{"both", Options{AccessMaxUserMessages: limit(5), MaxUserOfflineMessages: limit(7)}, Limits{5, DefaultMaxBytes}},
+		{"no number", Options{AccessMaxUserMessages: quota{}}, Limits{DefaultLimit, DefaultMaxBytes}},
+		{"none at all", Options{AccessMaxUserMessages: quota{0, true, nil}}, Limits{0, DefaultMaxBytes}},
+		{"negative", Options{AccessMaxUserMessages: quota{-1, true, nil}}, Limits{0, DefaultMaxBytes}},
+		{"max_bytes", Options{MaxBytes: 5000}, Limits{DefaultLimit, 5000}},
+		{"negative max_bytes", Options{MaxBytes: -1}, Limits{DefaultLimit, DefaultMaxBytes}},
 	}
 	for _, tt := range tests {
-		if got := tt.o.limit(jid(t, "juliet@a.test")); got != tt.want {
-			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		if got := tt.o.limits(jid(t, "juliet@a.test")); got != tt.want {
+			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
 	var asked acl.Subject
 	o := Options{AccessMaxUserMessages: quota{1, true, &asked}}
-	o.limit(jid(t, "juliet@a.test/r"))
+	o.limits(jid(t, "juliet@a.test/r"))
 	if want := (acl.Subject{User: "juliet", Server: "a.test", Host: "a.test"}); asked != want {
 		t.Errorf("the rule was asked for %+v, want %+v", asked, want)
 	}

@@ -138,9 +138,11 @@ func TestRefused(t *testing.T) {
 	query := func(elements string) string { return "<query xmlns='jabber:iq:private'>" + elements + "</query>" }
 	const from = " id='1' from='macbeth@a.test/x'"
 	tests := []struct{ name, iq, want string }{
-		{"get of somebody else", "<iq type='get' to='hamlet@a.test'" + from + ">" + query("<a xmlns='urn:a'/>") + "</iq>", "forbidden"},
-		{"set of somebody else", "<iq type='set' to='hamlet@a.test'" + from + ">" + query("<a xmlns='urn:a'>1</a>") + "</iq>", "forbidden"},
-		{"get from the server", "<iq type='get' to='a.test'" + from + ">" + query("<a xmlns='urn:a'/>") + "</iq>", "forbidden"},
+		{"get of somebody else", "<iq type='get' to='hamlet@a.test'" + from + ">" + query("<a xmlns='urn:a'/>") + "</iq>", "service-unavailable"},
+		{"set of somebody else", "<iq type='set' to='hamlet@a.test'" + from + ">" + query("<a xmlns='urn:a'>1</a>") + "</iq>", "service-unavailable"},
+		{"get of nobody", "<iq type='get' to='nobody@a.test'" + from + ">" + query("<a xmlns='urn:a'/>") + "</iq>", "service-unavailable"},
+		{"bad get of somebody else", "<iq type='get' to='hamlet@a.test'" + from + ">" + query("") + "</iq>", "service-unavailable"},
+		{"get from the server", "<iq type='get' to='a.test'" + from + ">" + query("<a xmlns='urn:a'/>") + "</iq>", "service-unavailable"},
 		{"off for the domain", "<iq type='get' id='1' from='hamlet@off.test/x'>" + query("<a xmlns='urn:a'/>") + "</iq>", "service-unavailable"},
 		{"get without element", "<iq type='get'" + from + ">" + query("") + "</iq>", "bad-request"},
 		{"set without element", "<iq type='set'" + from + ">" + query("a") + "</iq>", "not-acceptable"},

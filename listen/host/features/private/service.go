@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/rawxml"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -22,7 +22,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 }
 
 // New returns a Service that is off everywhere until it is configured.
@@ -30,25 +30,24 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{store: c.Store, log: c.Log}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
+	return &Service{store: c.Store, log: c.Log}
 }
 
 // Configure takes new options; nil means off. What is kept stays, even if it is
 // more than is allowed now.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether the accounts of a domain have private storage.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // Remove forgets what an account keeps.
 func (s *Service) Remove(ctx context.Context, user stanza.JID) error {
 	return s.store.Forget(ctx, user.Bare())
 }
 
-// HandleIQ answers requests to accounts: those to the sender's own, others with
-// forbidden.
+// HandleIQ answers requests to the sender's own account. Those to others are
+// refused with service-unavailable, which is what an account that does not exist
+// gives (RFC 6121, section 8.5.1).
 //
 // One request may name several elements, of one namespace and with different
 // names. They are stored one after the other: after an error some may have been.
@@ -57,11 +56,8 @@ func (s *Service) Remove(ctx context.Context, user stanza.JID) error {
 // See XEP-0049, sections 2.3 and 3.
 func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer) (*stanza.Stanza, error) {
 	user := iq.From.Bare()
-	o := s.options.Load().For(user.Domain())
-	switch {
-	case !iq.To.IsZero() && iq.To != user:
-		return nil, &stanza.Error{Condition: stanza.Forbidden, Text: "this storage belongs to somebody else"}
-	case o == nil:
+	o := s.options.For(user.Domain())
+	if o == nil || !iq.To.IsZero() && iq.To != user {
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
 	}
 	elements, err := elementsOf(iq, o.MaxElements)

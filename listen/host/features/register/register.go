@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -53,7 +53,7 @@ type Service struct {
 	accounts Accounts
 	router   Router
 	log      *slog.Logger
-	options  atomic.Pointer[stanza.PerHost[Options]]
+	options  perhost.Switch[Options]
 	recent   *recent
 }
 
@@ -69,17 +69,15 @@ func New(c Config) *Service {
 }
 
 // Configure takes new options.
-func (s *Service) Configure(o stanza.PerHost[Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[Options]) { s.options.Configure(o) }
 
 // SetTimeout sets the least time between two registrations from one address;
 // 0: no limit.
 func (s *Service) SetTimeout(d time.Duration) { s.recent.setTimeout(d) }
 
-func (s *Service) optionsOf(domain string) Options { return s.options.Load().For(domain) }
-
 // Offered reports whether a domain has in-band registration at all.
 func (s *Service) Offered(domain string) bool {
-	o := s.optionsOf(domain)
+	o := s.options.For(domain)
 	return !o.isOff()
 }
 
@@ -87,15 +85,17 @@ func (s *Service) Offered(domain string) bool {
 // in, where they may register.
 // See XEP-0077, section 8.
 func (s *Service) StreamFeatures(domain string, authenticated bool) string {
-	if o := s.optionsOf(domain); !authenticated && (o.open() || o.RedirectURL != "") {
+	if o := s.options.For(domain); !authenticated && (o.open() || o.RedirectURL != "") {
 		return Feature
 	}
 	return ""
 }
 
 // HandleIQ answers requests to the server, before login (From is zero) and
-// after it, and to a user's own account. Any other request than one to register
-// gives stanza.ErrNotSupported.
+// after it, and to a user's own account. To the account of another it is
+// service-unavailable, which is what one gives that does not exist (RFC 6121,
+// section 8.5.1). Any other request than one to register gives
+// stanza.ErrNotSupported.
 // See XEP-0077, section 3.
 func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error) {
 	domain := iq.To.Domain()
@@ -105,7 +105,10 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer
 	if (iq.Child != stanza.Name{Space: NS, Local: "query"}) {
 		return nil, fmt.Errorf("{%s}%s: %w", iq.Child.Space, iq.Child.Local, stanza.ErrNotSupported)
 	}
-	r := &request{Service: s, iq: iq, peer: p, domain: domain, options: s.optionsOf(domain)}
+	if iq.To.Local() != "" && iq.To != iq.From.Bare() {
+		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
+	}
+	r := &request{Service: s, iq: iq, peer: p, domain: domain, options: s.options.For(domain)}
 	if r.options.isOff() {
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
 	}

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -118,6 +119,28 @@ func TestRegister(t *testing.T) {
 				t.Errorf("the account exists: %t, want %t", exists, tt.want == "")
 			}
 		})
+	}
+}
+
+// Requests to the accounts of others tell nothing, not even whether there is one.
+func TestToOthers(t *testing.T) {
+	for _, to := range []string{"romeo@a.test", "nobody@a.test", "romeo@a.test/x"} {
+		for typ, payload := range map[string]string{"get": empty, "set": query("romeo", "new"), "other": query("tybalt", "new")} {
+			for _, from := range []string{"", "juliet@a.test/x"} {
+				s, f := newService(t, Defaults())
+				iq := &stanza.Stanza{Kind: stanza.IQ, Type: strings.Replace(typ, "other", "set", 1), ID: "1", To: jid(t, to), Child: stanza.Name{Space: NS, Local: "query"}, Inner: payload}
+				if from != "" {
+					iq.From = jid(t, from)
+				}
+				answer, err := s.HandleIQ(t.Context(), iq, peer(far))
+				if want := (&stanza.Error{Condition: stanza.ServiceUnavailable}); answer != nil || !errors.Is(err, want) {
+					t.Errorf("%s from %q to %s: got %v, %v; want %v", typ, from, to, answer, err, want)
+				}
+				if len(f.passwords) != 1 || f.passwords["romeo@a.test"] != "old" {
+					t.Errorf("%s from %q to %s: the accounts are %v now", typ, from, to, f.passwords)
+				}
+			}
+		}
 	}
 }
 

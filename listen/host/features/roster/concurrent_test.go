@@ -36,7 +36,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 		}
 	})
 	wg.Go(func() {
-		if _, err := b.Inbound(context.Background(), presence(t, stanza.TypeSubscribe, romeo, juliet)); err != nil {
+		if _, err := inbound(t, b, presence(t, stanza.TypeSubscribe, romeo, juliet)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -88,5 +88,60 @@ func TestOrderOfPushes(t *testing.T) {
 	}
 	if len(s.busy.busy) > 0 {
 		t.Errorf("got %d accounts locked at the end, want none", len(s.busy.busy))
+	}
+}
+
+// RFC 6121, sections 3.1.6, 3.2.3 and 3.3.3: the presence comes before the push
+// that it causes, and of many at once each push is in the order of its version.
+func TestPassComesBeforePush(t *testing.T) {
+	for _, typ := range []string{stanza.TypeSubscribed, stanza.TypeUnsubscribed, stanza.TypeUnsubscribe} {
+		t.Run(typ, func(t *testing.T) {
+			s, f := newService(versioned)
+			f.login(t, balcony, true)
+			const contacts = 50
+			var wg sync.WaitGroup
+			for n := range contacts {
+				contact := jid(t, fmt.Sprintf("%d@b.test", n))
+				i := Item{Contact: contact, Listed: true, Subscription: Both}
+				if typ == stanza.TypeSubscribed {
+					i.Subscription, i.Ask = None, true
+				}
+				if _, err := s.store.Set(t.Context(), jid(t, juliet), i, 0); err != nil {
+					t.Fatal(err)
+				}
+				st := presence(t, typ, contact.String(), juliet)
+				wg.Go(func() {
+					_, err := s.Inbound(context.Background(), st, func() {
+						now, err := s.store.Get(context.Background(), st.To, st.From)
+						if err != nil || now.Subscription == i.Subscription {
+							t.Errorf("passed before the change was stored: %+v, %v", now, err)
+						}
+						if err := f.DeliverTo(jid(t, balcony), st); err != nil {
+							t.Error(err)
+						}
+					})
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			got := f.take(t, balcony)
+			last := uint64(0)
+			for n := 0; n+1 < len(got); n += 2 {
+				st, push := got[n], got[n+1]
+				if st.Kind != stanza.Presence || push.Kind != stanza.IQ || !strings.Contains(push.Inner, st.From.String()) {
+					t.Fatalf("got %s and %s, want presence and the push for it", st, push)
+				}
+				v, err := strconv.ParseUint(strings.TrimPrefix(verOf(t, push.Inner), s.epoch), 10, 64)
+				if err != nil || v <= last {
+					t.Errorf("got version %d after %d, %v", v, last, err)
+				}
+				last = v
+			}
+			if len(got) != 2*contacts {
+				t.Errorf("got %d stanzas, want %d", len(got), 2*contacts)
+			}
+		})
 	}
 }

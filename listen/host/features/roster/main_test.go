@@ -246,9 +246,24 @@ func out(t testing.TB, s *Service, typ string) Change {
 	return c
 }
 
+// inbound calls Inbound and checks that it lets pass what it says.
+func inbound(t testing.TB, s *Service, st *stanza.Stanza) (Change, error) {
+	t.Helper()
+	passed := 0
+	c, err := s.Inbound(context.Background(), st, func() { passed++ })
+	want := 0
+	if c.Pass {
+		want = 1
+	}
+	if passed != want {
+		t.Errorf("%s: passed %d times, want %d", st, passed, want)
+	}
+	return c, err
+}
+
 func in(t testing.TB, s *Service, typ string) Change {
 	t.Helper()
-	c, err := s.Inbound(context.Background(), presence(t, typ, romeo, juliet))
+	c, err := inbound(t, s, presence(t, typ, romeo, juliet))
 	if err != nil {
 		t.Fatalf("inbound %s: %v", typ, err)
 	}

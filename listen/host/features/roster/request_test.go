@@ -115,7 +115,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("got %+v, want the request of the contact", i)
 	}
 	// Who only asked becomes a contact, the request stays.
-	if _, err := s.Inbound(t.Context(), presence(t, "subscribe", "paris@b.test", juliet)); err != nil {
+	if _, err := inbound(t, s, presence(t, "subscribe", "paris@b.test", juliet)); err != nil {
 		t.Fatal(err)
 	}
 	set(t, s, "<item jid='paris@b.test'/>")
@@ -126,7 +126,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	// Somebody who only asked cannot be removed.
-	if _, err := s.Inbound(t.Context(), presence(t, "subscribe", "paris@b.test", juliet)); err != nil {
+	if _, err := inbound(t, s, presence(t, "subscribe", "paris@b.test", juliet)); err != nil {
 		t.Fatal(err)
 	}
 	if got := set(t, s, "<item jid='paris@b.test' subscription='remove'/>"); got != "item-not-found" {
@@ -140,7 +140,7 @@ func TestGet(t *testing.T) {
 	set(t, s, "<item jid='romeo@b.test' name='Romeo'/>")
 	wantStrings(t, "pushes before the request", f.takePushes(t, balcony))
 	in(t, s, stanza.TypeSubscribe)
-	if _, err := s.Inbound(t.Context(), presence(t, "subscribe", "stranger@b.test", juliet)); err != nil {
+	if _, err := inbound(t, s, presence(t, "subscribe", "stranger@b.test", juliet)); err != nil {
 		t.Fatal(err)
 	}
 	for _, attr := range []string{"", " ver=''", " ver='7'"} { // versioning is off

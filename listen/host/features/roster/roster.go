@@ -115,8 +115,9 @@ const (
 
 // change makes f of the item of a contact, which may be new: listed nowhere and
 // of version 0. What f returns is stored, or removed when nothing is left of it,
-// and pushed. f is called again when somebody else was faster.
-func (s *Service) change(ctx context.Context, user, contact stanza.JID, limit int, f func(Item) (Item, effect)) error {
+// and pushed; stored, which may be nil, is called in between. f is called again
+// when somebody else was faster.
+func (s *Service) change(ctx context.Context, user, contact stanza.JID, limit int, stored func(), f func(Item) (Item, effect)) error {
 	defer s.busy.lock(user)()
 	for range maxTries {
 		old, err := s.store.Get(ctx, user, contact)
@@ -136,6 +137,9 @@ func (s *Service) change(ctx context.Context, user, contact stanza.JID, limit in
 			continue
 		case err != nil:
 			return err
+		}
+		if stored != nil {
+			stored()
 		}
 		if e == seen {
 			s.push(user, &now)

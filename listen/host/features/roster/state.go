@@ -15,8 +15,8 @@ type state struct {
 
 // Change says what follows from a subscription stanza.
 type Change struct {
-	// Pass: the stanza goes on: Outbound, to the contact; Inbound, to the
-	// available resources of the user.
+	// Pass: Outbound, the stanza goes on to the contact; Inbound, it has gone to
+	// the resources of the user.
 	Pass bool
 	// Reply is the type of a stanza that is sent to the other side in the name of
 	// the user, "" for none.

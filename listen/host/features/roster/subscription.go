@@ -39,7 +39,7 @@ func (s *Service) Outbound(ctx context.Context, st *stanza.Stanza) (Change, erro
 		return Change{}, forbidden()
 	}
 	var c Change
-	err := s.change(ctx, user, contact, o.MaxItems, func(i Item) (Item, effect) {
+	err := s.change(ctx, user, contact, o.MaxItems, nil, func(i Item) (Item, effect) {
 		old := i.state()
 		var now state
 		now, c = old.outbound(st.Type)
@@ -77,13 +77,17 @@ func (i Item) effect(old state) (Item, effect) {
 }
 
 // Inbound does what the server of the recipient has to do for presence of these
-// types, and says what follows. To is an account that exists.
+// types, and says what follows. To is an account that exists. Where the stanza
+// goes to the resources of the user (Change.Pass), pass is called to deliver it
+// once the change is stored, and the push follows. pass is called with the
+// roster locked: it must not call the Service.
 // See RFC 6121, section 3 and appendix A.3.
-func (s *Service) Inbound(ctx context.Context, st *stanza.Stanza) (Change, error) {
+func (s *Service) Inbound(ctx context.Context, st *stanza.Stanza, pass func()) (Change, error) {
 	user, contact := st.To.Bare(), st.From.Bare()
 	o := s.optionsOf(user.Domain())
 	switch {
 	case o == nil:
+		pass()
 		return Change{Pass: true}, nil
 	case user == contact:
 		return Change{}, nil
@@ -93,7 +97,12 @@ func (s *Service) Inbound(ctx context.Context, st *stanza.Stanza) (Change, error
 		limit = max(o.MaxItems/2, 1)
 	}
 	var c Change
-	err := s.change(ctx, user, contact, limit, func(i Item) (Item, effect) {
+	deliver := func() {
+		if c.Pass {
+			pass()
+		}
+	}
+	err := s.change(ctx, user, contact, limit, deliver, func(i Item) (Item, effect) {
 		old := i.state()
 		var now state
 		now, c = old.inbound(st.Type)

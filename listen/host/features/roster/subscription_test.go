@@ -111,7 +111,7 @@ func (w *world) inbound(ctx context.Context, st *stanza.Stanza) error {
 	if w.stanzas++; w.stanzas > 1000 {
 		w.t.Fatal("stanzas go round in circles")
 	}
-	c, err := w.s.Inbound(ctx, st)
+	c, err := inbound(w.t, w.s, st)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func TestNobodySubscribesToThemselves(t *testing.T) {
 	w.f.login(t, balcony, true)
 	for _, typ := range []string{stanza.TypeSubscribe, stanza.TypeSubscribed, stanza.TypeUnsubscribe, stanza.TypeUnsubscribed} {
 		w.send(typ, juliet, juliet)
-		if c, err := w.s.Inbound(t.Context(), presence(t, typ, juliet, juliet)); err != nil || c != (Change{}) {
+		if c, err := inbound(t, w.s, presence(t, typ, juliet, juliet)); err != nil || c != (Change{}) {
 			t.Errorf("inbound %s: got %+v, %v, want nothing", typ, c, err)
 		}
 	}
@@ -318,7 +318,7 @@ func TestRequests(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c, err := s.Inbound(t.Context(), st); err != nil || !c.Pass {
+		if c, err := inbound(t, s, st); err != nil || !c.Pass {
 			t.Fatalf("got %+v, %v, want it to pass", c, err)
 		}
 		return st
@@ -364,7 +364,7 @@ func TestRequestBounds(t *testing.T) {
 	s, f := newService(func(o *Options) { o.MaxItems = 2 * 150 })
 	refused := 0
 	for n := range 200 {
-		c, err := s.Inbound(t.Context(), presence(t, "subscribe", fmt.Sprintf("%03d@b.test", 200-n), juliet))
+		c, err := inbound(t, s, presence(t, "subscribe", fmt.Sprintf("%03d@b.test", 200-n), juliet))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -409,7 +409,7 @@ func TestOneItem(t *testing.T) {
 	if c := in(t, s, stanza.TypeSubscribe); !c.Pass {
 		t.Errorf("got %+v, want it to pass", c)
 	}
-	c, err := s.Inbound(t.Context(), presence(t, "subscribe", "other@b.test", juliet))
+	c, err := inbound(t, s, presence(t, "subscribe", "other@b.test", juliet))
 	if err != nil || c.Reply != stanza.TypeUnsubscribed {
 		t.Errorf("got %+v, %v, want a denial", c, err)
 	}
@@ -538,7 +538,7 @@ func TestStoreErrors(t *testing.T) {
 		if !errors.Is(err, tt.want) || c != (Change{}) || store.tries != tt.tries {
 			t.Errorf("outbound: got %+v, %v after %d tries, want %v after %d", c, err, store.tries, tt.want, tt.tries)
 		}
-		if c, err := s.Inbound(t.Context(), presence(t, "subscribe", romeo, juliet)); !errors.Is(err, tt.want) || c != (Change{}) {
+		if c, err := inbound(t, s, presence(t, "subscribe", romeo, juliet)); !errors.Is(err, tt.want) || c != (Change{}) {
 			t.Errorf("inbound: got %+v, %v, want %v", c, err, tt.want)
 		}
 		wantStrings(t, "pushes", f.takePushes(t, balcony))

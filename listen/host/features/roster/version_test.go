@@ -180,7 +180,7 @@ func TestCachesConverge(t *testing.T) {
 					t.Fatal(err)
 				}
 			case 5, 6:
-				if _, err := s.Inbound(t.Context(), presence(t, typ, contact, juliet)); err != nil {
+				if _, err := inbound(t, s, presence(t, typ, contact, juliet)); err != nil {
 					t.Fatal(err)
 				}
 			case 7:

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/rawxml"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -21,7 +21,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 }
 
 // New returns a Service that is off everywhere until it is configured.
@@ -29,17 +29,15 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{store: c.Store, log: c.Log}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
+	return &Service{store: c.Store, log: c.Log}
 }
 
 // Configure takes new options; nil means off. A vCard that is larger than is
 // allowed now stays.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether a domain and its accounts have vCards.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // Remove forgets the vCard of an account.
 func (s *Service) Remove(ctx context.Context, user stanza.JID) error {
@@ -58,7 +56,7 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 	if to.IsZero() {
 		to = own
 	}
-	o := s.options.Load().For(to.Domain())
+	o := s.options.For(to.Domain())
 	switch {
 	case o == nil:
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
