@@ -397,39 +397,6 @@ func TestKickWhileKeeping(t *testing.T) {
 	})
 }
 
-// TestPanicOfHost checks that a host that panics costs no more than a session.
-func TestPanicOfHost(t *testing.T) {
-	for _, where := range []string{"keep", "end", "end of a session that was replaced"} {
-		t.Run(where, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := start(t, manage, func(r *rig) {
-					if where == "keep" {
-						r.fake.onKeep = func([]stanza.Queued) []*stanza.Stanza { panic("oh no") }
-					} else {
-						r.fake.onEnded = func() { panic("oh no") }
-					}
-				})
-				c, id := r.managed("ana", "boat")
-				r.deliver("ana@one.test/boat", 1, 1)
-				c.Expect(smRequest)
-				if strings.Contains(where, "replaced") {
-					r.fake.sink("ana@one.test/boat").Kick(replaced)
-					c.expectError("conflict")
-				}
-				c.Close()
-				time.Sleep(time.Hour) // resume_timeout
-				r.log.expect(t, "oh no")
-				c = r.authenticated("ana")
-				c.Send(smResume(id, 0))
-				c.Expect("<item-not-found ")
-				if n := r.server.Stats(); n.Sessions > 0 {
-					t.Errorf("got %+v, want no session", n)
-				}
-			})
-		})
-	}
-}
-
 // TestServeTransportDetached checks that a stream on another transport leaves a
 // session that can be resumed, on TCP too, and that ServeTransport waits for
 // that.

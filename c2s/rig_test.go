@@ -43,12 +43,14 @@ type fakeHost struct {
 	ended    chan ending
 	arrived  []uint64 // keys, as they came
 
-	onBind  func(b stanza.Binding) (stanza.JID, error)
-	onRoute func(ctx context.Context, s *stanza.Stanza) error
-	onAdmit func(b stanza.Binding) error
-	onKeep  func(waiting []stanza.Queued) []*stanza.Stanza
-	onBound func(s stanza.SessionInfo)
-	onEnded func()
+	onBind    func(b stanza.Binding) (stanza.JID, error)
+	onRelease func()
+	onRoute   func(ctx context.Context, s *stanza.Stanza) error
+	onAdmit   func(b stanza.Binding) error
+	onKeep    func(waiting []stanza.Queued) []*stanza.Stanza
+	onBound   func(s stanza.SessionInfo)
+	onArrived func()
+	onEnded   func()
 }
 
 type ending struct {
@@ -101,6 +103,9 @@ func (f *fakeHost) Admit(b stanza.Binding) error {
 }
 
 func (f *fakeHost) Release(_ context.Context, jid stanza.JID, s stanza.Sink) {
+	if f.onRelease != nil {
+		f.onRelease()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.released = append(f.released, jid)
@@ -162,6 +167,9 @@ func stanzasOf(queued []stanza.Queued) []*stanza.Stanza {
 func (f *fakeHost) Resumed(_ context.Context, s stanza.SessionInfo) { f.resumed <- s }
 
 func (f *fakeHost) Arrived(_ stanza.SessionInfo, kept []uint64) {
+	if f.onArrived != nil {
+		f.onArrived()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.arrived = append(f.arrived, kept...)

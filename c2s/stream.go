@@ -181,17 +181,19 @@ func (s *stream) endUnbound(ctx context.Context, x *session, err error) error {
 func isLost(err error) bool { return err != nil && !errors.As(err, new(*stanza.StreamError)) }
 
 // reason returns why a session ends. One that was kicked, or could not be
-// written to, reads an error after that: the first is the reason.
+// written to, reads an error after that: the first is the reason. But a panic is
+// to be found in the log.
 func (s *stream) reason(ctx context.Context, x *session, err error) error {
-	if reason := x.out.Reason(); reason != nil {
+	werr := x.out.Err()
+	reason := x.out.Reason()
+	switch {
+	case reason != nil && !errors.As(werr, new(*netserve.PanicError)):
 		return reason
-	}
-	if werr := x.out.Err(); werr != nil && closing(werr) == nil {
+	case werr != nil && closing(werr) == nil:
 		return fmt.Errorf("writing to the client: %w", werr)
-	} else if werr != nil {
+	case werr != nil:
 		return werr
-	}
-	if isLost(err) && ctx.Err() != nil {
+	case isLost(err) && ctx.Err() != nil:
 		return errShutdown
 	}
 	return err

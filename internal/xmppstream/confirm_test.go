@@ -177,6 +177,42 @@ func TestConfirmSettled(t *testing.T) {
 	}
 }
 
+// What nobody answers for is never confirmed, what was done before is.
+func TestAbandon(t *testing.T) {
+	for _, managed := range []bool{false, true} {
+		t.Run(fmt.Sprint("managed ", managed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				b := attached(f, OutboxOptions{})
+				if managed {
+					b.Manage(testEnabled, AckOptions{})
+				}
+				deliver(t, b, "1")
+				b.writing.Wait()
+				b.Acked(1)
+				c := &confirmed{b: b}
+				c.ask("1")
+				f.write = func(stanza.Batch) error { return fmt.Errorf("broken") }
+				deliver(t, b, "2")
+				c.ask("2")
+				b.Close(nil)
+				if got := idsOf(b.Undelivered()); got != "2" {
+					t.Errorf("undelivered: got %q, want 2", got)
+				}
+				b.Abandon()
+				c.ask("later")
+				c.want(t, "all", "1")
+				if err := b.Acked(2); managed && err != nil {
+					t.Errorf("Acked: got %v, want no effect", err)
+				}
+				if b.marks != nil || len(b.Undelivered()) > 0 {
+					t.Errorf("got markers %v, %d undelivered, want all forgotten", b.marks, len(b.Undelivered()))
+				}
+			})
+		})
+	}
+}
+
 // A confirmation may use the outbox of somebody else that confirms by this one.
 func TestConfirmTakesNoLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

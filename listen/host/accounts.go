@@ -7,10 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/sasl"
@@ -26,8 +24,9 @@ type Kicker interface {
 // Accounts are the users of the served domains. It checks credentials for the
 // listeners and changes them for everybody else.
 type Accounts struct {
-	// Forget deletes what others keep of an account, each a part; the first error
-	// ends it. It must be set before use and stay as it is.
+	// Forget deletes what others keep of an account, each a part, in this order;
+	// the first error ends it. What was deleted already is no error. It must be set
+	// before use and stay as it is.
 	Forget []func(ctx context.Context, user stanza.JID) error
 
 	store    AccountStore
@@ -36,19 +35,7 @@ type Accounts struct {
 	madeUp   []byte // salt for users that do not exist
 	settings atomic.Pointer[accountSettings]
 
-	names names
-}
-
-// names lets one call at a time make or remove accounts of a name.
-type names struct {
-	seed  maphash.Seed
-	locks [64]sync.Mutex
-}
-
-func (n *names) lock(bare stanza.JID) (unlock func()) {
-	l := &n.locks[maphash.String(n.seed, bare.String())%uint64(len(n.locks))]
-	l.Lock()
-	return l.Unlock
+	names names // of accounts that are made or removed
 }
 
 type accountSettings struct {
@@ -61,7 +48,6 @@ type accountSettings struct {
 func NewAccounts(o Options, store AccountStore, sessions Kicker) (*Accounts, error) {
 	n := runtime.GOMAXPROCS(0)
 	a := &Accounts{store: store, sessions: sessions, work: newGate(n, MaxWaiting), madeUp: sasl.NewSalt()}
-	a.names.seed = maphash.MakeSeed()
 	return a, a.Configure(o)
 }
 
@@ -84,7 +70,16 @@ func (a *Accounts) lookup(ctx context.Context, user stanza.JID) (Account, error)
 	if s := a.settings.Load(); user.Local() == "" || !s.served[user.Domain()] || !s.hasAccounts(user.Domain()) {
 		return Account{}, stanza.ErrNoAccount
 	}
-	return a.store.Get(ctx, user.Bare())
+	return a.get(ctx, user)
+}
+
+// get returns an account that nobody removes.
+func (a *Accounts) get(ctx context.Context, user stanza.JID) (Account, error) {
+	acc, err := a.store.Get(ctx, user.Bare())
+	if err == nil && acc.Removing {
+		return Account{}, stanza.ErrNoAccount
+	}
+	return acc, err
 }
 
 // Exists reports whether there is an account.
@@ -97,7 +92,7 @@ func (a *Accounts) Exists(ctx context.Context, user stanza.JID) (bool, error) {
 }
 
 // Create makes an account. What is left of an earlier one of that name is
-// deleted first (Forget). Errors: ErrExists, and a *stanza.Error of the
+// deleted first (Forget), and a removal that has broken off is finished. Errors: ErrExists, and a *stanza.Error of the
 // condition NotAcceptable for a password that cannot be (empty, more than 1,024
 // bytes, characters that SASLprep prohibits), NotAllowed for a domain without
 // accounts, ResourceConstraint when too many such calls wait.
@@ -114,11 +109,18 @@ func (a *Accounts) Create(ctx context.Context, user stanza.JID, password string)
 	if err := a.setVerifiers(ctx, &acc, password); err != nil {
 		return err
 	}
-	defer a.names.lock(acc.JID)()
+	leave, err := a.names.enter(ctx, acc.JID)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := a.isFree(ctx, user); err != nil { // or this would forget what somebody else has made
 		return err
 	}
-	if err := a.forget(ctx, acc.JID); err != nil {
+	if err = a.resume(ctx, acc.JID); errors.Is(err, stanza.ErrNoAccount) {
+		err = a.forget(ctx, acc.JID)
+	}
+	if err != nil {
 		return err
 	}
 	return a.store.Create(ctx, acc)
@@ -131,16 +133,6 @@ func (a *Accounts) isFree(ctx context.Context, user stanza.JID) error {
 		return ErrExists
 	}
 	return err
-}
-
-// forget deletes what others keep of an account.
-func (a *Accounts) forget(ctx context.Context, user stanza.JID) error {
-	for _, f := range a.Forget {
-		if err := f(ctx, user); err != nil {
-			return fmt.Errorf("deleting what is kept of %q: %w", user, err)
-		}
-	}
-	return nil
 }
 
 // SetPassword replaces everything that checks the password of an account and
@@ -175,25 +167,6 @@ func (a *Accounts) SetDisabled(ctx context.Context, user stanza.JID, disabled bo
 	return nil
 }
 
-// Remove deletes an account and ends its sessions except keep, which the caller
-// ends when it has told it. The account is disabled first, and its name is free
-// when everything that is kept of it has been deleted (Forget): whatever breaks
-// off in between, a new account of that name inherits nothing. After an error
-// the account is disabled and Remove can be called again. Error:
-// stanza.ErrNoAccount.
-func (a *Accounts) Remove(ctx context.Context, user, keep stanza.JID) error {
-	user = user.Bare()
-	defer a.names.lock(user)()
-	if err := a.change(ctx, user, func(acc *Account) { acc.Disabled = true }); err != nil {
-		return err
-	}
-	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was removed"})
-	if err := a.forget(ctx, user); err != nil {
-		return err
-	}
-	return a.store.Delete(ctx, user)
-}
-
 // List returns the accounts of a domain in pages, as AccountStore.List does.
 func (a *Accounts) List(ctx context.Context, domain, after string, limit int) ([]stanza.JID, error) {
 	return a.store.List(ctx, domain, after, limit)
@@ -209,7 +182,7 @@ func (a *Accounts) kick(user, keep stanza.JID, reason *stanza.StreamError) {
 func (a *Accounts) change(ctx context.Context, user stanza.JID, f func(*Account)) error {
 	const attempts = 10
 	for range attempts {
-		acc, err := a.store.Get(ctx, user.Bare())
+		acc, err := a.get(ctx, user)
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -27,7 +26,9 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		return stanza.JID{}, err
 	}
 	s := &session{jid: b.JID, sink: b.Sink}
-	var first blocks
+	bare := b.JID.Bare()
+	var first *coming
+	defer func() { l.sessions.arrive(bare, first) }()
 	random := b.JID.IsBare()
 	for pick := random; ; {
 		if pick {
@@ -40,9 +41,9 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		replace := b.Conflict != stanza.CloseNew && b.Conflict != stanza.SetResource
 		left, err := l.sessions.add(s, replace, l.limit(s.jid, b.Peer), first)
 		switch {
-		case errors.Is(err, errStale):
-			if first, err = l.readBlocks(ctx, b.JID.Bare()); err != nil {
-				return stanza.JID{}, l.replyError(&stanza.Stanza{From: b.JID}, fmt.Errorf("reading whom the account blocks: %w", err))
+		case errors.Is(err, errNotRead):
+			if first, err = l.readBlocks(ctx, bare); err != nil {
+				return stanza.JID{}, l.replyError(&stanza.Stanza{From: b.JID}, err)
 			}
 			continue
 		case errors.Is(err, errTaken) && (random || b.Conflict == stanza.SetResource):

@@ -248,3 +248,42 @@ func TestKickVoidsLogins(t *testing.T) {
 }
 
 var _ host.Kicker = (*host.Local)(nil)
+
+// XEP-0198, section 5: a login must not go on with a session that was spared when
+// the others of the account were ended after it began.
+func TestAdmit(t *testing.T) {
+	w := newWorld(t, hosts("a.test"), "romeo@a.test")
+	const x = "romeo@a.test/x"
+	spared := w.bind(x, "")
+	before := time.Now()
+	binding := func(full string, since time.Time) stanza.Binding {
+		return stanza.Binding{JID: jid(t, full), Sink: spared, Since: since}
+	}
+	if err := w.Admit(binding(x, before)); err != nil {
+		t.Errorf("before the end of the others: got %v", err)
+	}
+	w.Kick(jid(t, "romeo@a.test"), jid(t, x), &stanza.StreamError{Condition: stanza.StreamReset})
+	for _, tt := range []struct {
+		name string
+		b    stanza.Binding
+		want stanza.Condition
+	}{
+		{"a login that began before", binding(x, before.Add(-time.Second)), stanza.NotAuthorized},
+		{"one that began after", binding(x, time.Now().Add(time.Second)), ""},
+		{"one of another account", binding("juliet@a.test/x", before.Add(-time.Second)), ""},
+		{"nobody knows when", binding(x, time.Time{}), ""},
+		{"another domain", binding("romeo@b.test/x", time.Now()), stanza.NotAllowed},
+		{"no account", binding("a.test/x", time.Now()), stanza.NotAllowed},
+	} {
+		var got stanza.Condition
+		if e := (*stanza.Error)(nil); errors.As(w.Admit(tt.b), &e) {
+			got = e.Condition
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if n := len(w.Marked(jid(t, "romeo@a.test"), 0)); n != 1 {
+		t.Errorf("there are %d sessions, want the one that was spared: Admit changes nothing", n)
+	}
+}

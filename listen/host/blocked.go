@@ -2,28 +2,33 @@ package host
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // SetBlocked says whom an account blocks from now on; nil: nobody. Blocking must
-// say the same by then. Without a session of the account it does nothing.
+// say the same by then. Without a session of the account, or one that is about to
+// come, it does nothing.
 // See XEP-0191.
 func (l *Local) SetBlocked(user stanza.JID, blocks func(peer stanza.JID) bool) {
 	l.sessions.setBlocks(user.Bare(), blocks)
 }
 
-// readBlocks asks whom an account blocks that has no session.
-func (l *Local) readBlocks(ctx context.Context, user stanza.JID) (blocks, error) {
-	b := blocks{known: true, as: l.sessions.changes.Load()}
-	if l.Blocking != nil {
-		f, err := l.Blocking.Blocked(ctx, user)
-		if err != nil {
-			return blocks{}, err
-		}
-		b.f = f
+// readBlocks asks whom an account blocks that has no session. What it returns
+// has to be given to table.arrive.
+func (l *Local) readBlocks(ctx context.Context, user stanza.JID) (*coming, error) {
+	c := l.sessions.expect(user)
+	if l.Blocking == nil {
+		return c, nil
 	}
-	return b, nil
+	f, err := l.Blocking.Blocked(ctx, user)
+	if err != nil {
+		l.sessions.arrive(user, c)
+		return nil, fmt.Errorf("reading whom the account blocks: %w", err)
+	}
+	l.sessions.read(user, c, f)
+	return c, nil
 }
 
 // blocks reports whether the account with the sessions list blocks a peer. It is

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +18,11 @@ type client struct {
 	// got hears of what is acknowledged, in order; lost of what it never was.
 	got, lost func(*stanza.Stanza)
 
+	// Bounds of queue; over them the session ends. 0: none.
+	stanzas, bytes int
+
 	mu      sync.Mutex
+	full    bool // a bound was reached
 	queue   []stanza.Queued
 	taken   int // in all
 	kept    int // of taken, in the care of a store
@@ -57,9 +62,55 @@ func (c *client) Deliver(s *stanza.Stanza) error {
 	if c.closed {
 		return stanza.ErrClosed
 	}
+	if len(c.queue) > 0 && (c.stanzas > 0 && len(c.queue) == c.stanzas || c.bytes > 0 && c.size()+s.Size() > c.bytes) {
+		c.full, c.closed = true, true
+		return stanza.ErrQueueFull
+	}
 	c.queue = append(c.queue, stanza.Queued{Stanza: s, Since: time.Now()})
 	c.taken++
 	return nil
+}
+
+// size returns how many bytes are in the queue. c.mu is held.
+func (c *client) size() (n int) {
+	for _, q := range c.queue {
+		n += q.Stanza.Size()
+	}
+	return n
+}
+
+// roomy is a client whose session tells how much it would take.
+type roomy struct{ *client }
+
+func (c roomy) Room() (stanzas, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0, 0
+	}
+	stanzas, bytes = math.MaxInt, math.MaxInt
+	if c.stanzas > 0 {
+		stanzas = c.stanzas - len(c.queue)
+	}
+	if c.bytes > 0 {
+		bytes = max(c.bytes-c.size(), 0)
+	}
+	return stanzas, bytes
+}
+
+// joinBounded makes a session that is bounded and says so.
+func (w *world) joinBounded(full, presence string, stanzas, bytes int) *client {
+	w.Helper()
+	c := newClient(w, full)
+	c.stanzas, c.bytes = stanzas, bytes
+	c.info.Sink = roomy{c}
+	if _, err := w.Bind(w.Context(), stanza.Binding{JID: c.info.JID, Sink: c.info.Sink}); err != nil {
+		w.Fatalf("Bind(%q): %v", full, err)
+	}
+	if presence != "" {
+		w.send(full, presence)
+	}
+	return c
 }
 
 func (c *client) Kick(*stanza.StreamError) {
@@ -140,7 +191,7 @@ func (c *client) resume(w *world) { c.l.Resumed(w.Context(), c.info) }
 // end ends the session with what it has not acknowledged.
 func (c *client) end(w *world) {
 	c.Kick(nil)
-	c.l.Release(w.Context(), c.info.JID, c)
+	c.l.Release(w.Context(), c.info.JID, c.info.Sink)
 	c.mu.Lock()
 	left := c.queue
 	c.queue = nil

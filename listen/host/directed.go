@@ -16,6 +16,11 @@ const MaxDirected = 2000
 // direct does what the server of the sender has to do for presence with to, and
 // delivers it.
 func (l *Local) direct(ctx context.Context, s *stanza.Stanza) error {
+	if s.Size() > MaxPresence && s.Type != stanza.TypeError {
+		if me := l.sessions.find(s.From); me != nil {
+			return l.answer(me, s, errLongPresence)
+		}
+	}
 	switch {
 	case isSubscription(s):
 		return l.outbound(ctx, s)

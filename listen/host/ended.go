@@ -10,8 +10,10 @@ import (
 )
 
 // MaxEnding is how long the end of a session waits for what others do with the
-// stanzas that it did not deliver.
-const MaxEnding = 10 * time.Second
+// stanzas that it did not deliver: longer than a client has for its
+// acknowledgement (ack_timeout), after which its session is given up, too. What
+// nobody has confirmed then is called safe all the same.
+const MaxEnding = 2 * time.Minute
 
 // Ended takes what was queued for a session that has ended (and was released)
 // and never reached the client. What the store has is given to another resource
@@ -44,17 +46,21 @@ func (l *Local) rehome(ctx context.Context, info stanza.SessionInfo, undelivered
 	defer l.isOver(info)
 	e := l.returned(info, undelivered)
 	for again := false; ; again = true {
-		e.heir = l.heir(ctx, info, again)
+		e.heir = l.heir(ctx, info, e, again)
 		l.inherit(ctx, info, e)
 		if e.heir == nil || !e.heir.is(gone) { // else it was replaced meanwhile
 			break
 		}
 	}
+	turn := e.heir
+	if e.full {
+		turn = nil // the rest comes after what is left in the store
+	}
 	for _, i := range e.left {
 		if i.Stanza == nil {
 			continue
 		}
-		if err := l.routeAgain(ctx, i.Queued, e.heir); err != nil {
+		if err := l.routeAgain(ctx, i.Queued, turn); err != nil {
 			l.trouble.Log(ctx, slog.LevelWarn, "stanza of an ended session was lost", "from", i.Stanza.From, "to", i.Stanza.To, "err", err)
 		}
 	}
@@ -67,7 +73,7 @@ func (l *Local) inherit(ctx context.Context, info stanza.SessionInfo, e *estate)
 	user := info.JID.Bare()
 	if l.Offline != nil && l.Offline.Offered(user.Domain()) {
 		l.Offline.Lost(user, info.Sink)
-		l.handOut(ctx, user, e.heir, func(key uint64) error { return e.bequeath(ctx, key) })
+		e.full = l.handOut(ctx, user, e.heir, func(key uint64) error { return e.bequeath(ctx, key) })
 	}
 }
 
@@ -76,6 +82,7 @@ type estate struct {
 	l    *Local
 	sink stanza.Sink // of the session
 	heir *session    // that has its turn now; nil for none
+	full bool        // heir has no room for all
 	kept uint64      // the last key of what the store has; 0: nothing
 	left []item      // the rest, in order: what is to be routed anew
 }
@@ -111,10 +118,9 @@ func (l *Local) returned(info stanza.SessionInfo, undelivered []stanza.Queued) *
 
 // bequeath gives the heir the messages that come before a stored one. It calls
 // no store. What the heir does not take stays, and so does what is not for it
-// alone. It returns errEnough if something may come in between that another
-// session returns.
+// alone. It returns errEnough for one that the session did not have.
 func (e *estate) bequeath(ctx context.Context, key uint64) error {
-	if key > e.kept && e.heir.handover.others(e.sink) {
+	if key > e.kept {
 		return errEnough
 	}
 	for n := range e.left {

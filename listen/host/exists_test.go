@@ -54,6 +54,11 @@ func TestNobodyTellsWhoExists(t *testing.T) {
 		{"set", "<query xmlns='jabber:iq:last'/>", ""},
 		{"get", "<query xmlns='jabber:iq:last'/>", "/x"},
 		{"set", "<query xmlns='jabber:iq:last'/>", "/x"},
+		{"get", "<query xmlns='jabber:iq:roster'/>", ""},
+		{"set", "<query xmlns='jabber:iq:roster'><item jid='c@b.test'/></query>", ""},
+		{"set", "<query xmlns='jabber:iq:roster'/>", ""},
+		{"get", "<x xmlns='jabber:iq:roster'/>", ""},
+		{"set", "<query xmlns='jabber:iq:roster'><item jid='c@b.test'/></query>", "/x"},
 		{"get", "<query xmlns='jabber:iq:register'/>", ""},
 		{"set", "<query xmlns='jabber:iq:register'><remove/></query>", ""},
 		{"get", "<blocklist xmlns='urn:xmpp:blocking'/>", ""},
@@ -89,4 +94,94 @@ func TestNobodyTellsWhoExists(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What a message tells its sender about an account whose user is away: nothing,
+// but that a message which would be stored comes back where there is no account.
+// The sender has to know that nobody will read it, and RFC 6121, section 8.5.1,
+// leaves no third way. An account that takes nothing more, and one that blocks
+// him, is as good as none.
+func TestMessagesTellWhoExists(t *testing.T) {
+	const body = "<body>x</body>"
+	for _, tt := range []struct {
+		name, typ, resource, payload string
+		stored                       bool // where there is place
+	}{
+		{"chat", "chat", "", body, true},
+		{"normal", "normal", "", body, true},
+		{"chat to a resource", "chat", "/x", body, true},
+		{"normal to a resource", "normal", "/x", body, false},
+		{"not to be stored", "chat", "", body + "<no-store xmlns='urn:xmpp:hints'/>", false},
+		{"to be stored", "chat", "", "<x xmlns='urn:x'/><store xmlns='urn:xmpp:hints'/>", true},
+		{"groupchat", "groupchat", "", body, false},
+		{"headline", "headline", "", body, false},
+		{"headline to a resource", "headline", "/x", body, false},
+		{"error", "error", "", body, false},
+		{"error to a resource", "error", "/x", body, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, sink := senderWorld(t)
+			send := func(user string) (answer string) {
+				s, err := stanza.Parse("<message type='" + tt.typ + "' id='1' to='" + user + "@a.test" + tt.resource + "'>" + tt.payload + "</message>")
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := len(sink.Stanzas())
+				if err := h.Local.Route(t.Context(), s.WithFrom(jid(t, "mallory@a.test/x"))); err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range sink.Stanzas()[n:] {
+					answer += strings.ReplaceAll(a.String(), user, "USER")
+				}
+				return answer
+			}
+			want := send("nobody")
+			for _, user := range []string{"full", "blocks"} {
+				if got := send(user); got != want {
+					t.Errorf("%s's answer  %s\nnobody's answer %s", user, got, want)
+				}
+			}
+			if tt.stored {
+				want = ""
+			}
+			if got := send("away"); got != want {
+				t.Errorf("away's answer is %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// senderWorld has the accounts mallory, whose session is returned, away, full, who
+// has the one message that an account may have here, and blocks, who blocks
+// mallory.
+func senderWorld(t *testing.T) (*host.Host, *listentest.Sink) {
+	t.Helper()
+	f, store := host.Messenger(), new(host.MemoryAccounts)
+	f.Offline.Value.AccessMaxUserMessages = atMost{1, nil}
+	h, err := host.New(host.Config{Options: hosts("a.test"), Features: f, Stores: host.Stores{Accounts: store}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink := new(listentest.Sink)
+	for _, name := range []string{"mallory", "away", "full", "blocks"} {
+		if err := store.Create(t.Context(), host.Account{JID: jid(t, name+"@a.test")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Local.Bind(t.Context(), stanza.Binding{JID: jid(t, "mallory@a.test/x"), Sink: sink}); err != nil {
+		t.Fatal(err)
+	}
+	for from, xml := range map[string]string{
+		"blocks@a.test/x":  "<iq type='set' id='1'><block xmlns='urn:xmpp:blocking'><item jid='mallory@a.test'/></block></iq>",
+		"mallory@a.test/x": "<message type='chat' to='full@a.test'><body>x</body></message>",
+	} {
+		s, err := stanza.Parse(xml)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Local.Route(t.Context(), s.WithFrom(jid(t, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return h, sink
 }

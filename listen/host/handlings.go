@@ -24,6 +24,7 @@ import (
 // for it.
 func (h *Host) handlings() []Handling {
 	name := func(space, local string) stanza.Name { return stanza.Name{Space: space, Local: local} }
+	stores := func(f IQHandler) IQHandler { return storing{f, guests{h.Local}} }
 	const everybody = ToServer | ToOwn | ToOther
 	list := []Handling{
 		{Name: name(disco.NSInfo, "query"), To: everybody, Handler: h.Disco, Features: []string{disco.NSInfo}, Offered: h.Disco.Offered},
@@ -33,10 +34,10 @@ func (h *Host) handlings() []Handling {
 		{Name: name(entitytime.NS, "time"), To: ToServer, Handler: entitytime.Handler{}, Features: []string{entitytime.NS}},
 		{Name: name(register.NS, "query"), To: ToServer, Handler: h.Register, Features: []string{register.NS}, Offered: h.Register.Offered},
 		{Name: name(register.NS, "query"), To: ToOwn, Handler: h.Register, Offered: h.Register.Offered},
-		{Name: name(roster.NS, "query"), To: ToOwn | ToOther, Handler: h.Roster, Offered: h.Roster.Offered},
+		{Name: name(roster.NS, "query"), To: ToOwn | ToOther, Handler: stores(h.Roster), Offered: h.Roster.Offered},
 		{Name: name(last.NS, "query"), To: everybody, Handler: h.Last, Features: []string{last.NS}, Offered: h.Last.Offered},
-		{Name: name(private.NS, "query"), To: ToOwn | ToOther, Handler: h.Private, Offered: h.Private.Offered},
-		{Name: name(vcard.NS, "vCard"), To: everybody, Handler: h.VCard, Features: []string{vcard.NS}, Offered: h.VCard.Offered},
+		{Name: name(private.NS, "query"), To: ToOwn | ToOther, Handler: stores(h.Private), Offered: h.Private.Offered},
+		{Name: name(vcard.NS, "vCard"), To: everybody, Handler: stores(h.VCard), Features: []string{vcard.NS}, Offered: h.VCard.Offered},
 		// A server lists what its users can ask of their accounts: XEP-0191,
 		// section 3.1, and XEP-0280, section 3.
 		{To: ToServer, Features: []string{blocking.NS}, Offered: h.Blocking.Offered},
@@ -45,7 +46,7 @@ func (h *Host) handlings() []Handling {
 		{To: ToOwn | ToOther, Features: []string{stanzaid.NS}, Offered: h.StanzaID.Offered},
 	}
 	for _, local := range []string{"blocklist", "block", "unblock"} {
-		list = append(list, Handling{Name: name(blocking.NS, local), To: ToOwn, Handler: h.Blocking, Offered: h.Blocking.Offered})
+		list = append(list, Handling{Name: name(blocking.NS, local), To: ToOwn, Handler: stores(h.Blocking), Offered: h.Blocking.Offered})
 	}
 	for _, local := range []string{"enable", "disable"} {
 		list = append(list, Handling{Name: name(carbons.NS, local), To: ToOwn, Handler: h.Carbons, Offered: h.Carbons.Offered})
@@ -53,14 +54,14 @@ func (h *Host) handlings() []Handling {
 	return list
 }
 
-// nobody answers for accounts that do not exist where accounts answer strangers
-// otherwise than with service-unavailable: nobody shall be able to tell them
-// apart.
+// nobody answers for accounts that do not exist as accounts answer strangers:
+// not always with service-unavailable. Nobody shall be able to tell them apart.
 func (h *Host) nobody() *Dispatcher {
 	d := new(Dispatcher)
 	for _, n := range []Handling{
-		{Name: stanza.Name{Space: last.NS, Local: "query"}, To: ToOther, Handler: h.Last, Offered: h.Last.Offered},
-		{Name: stanza.Name{Space: vcard.NS, Local: "vCard"}, To: ToOther, Handler: h.VCard, Offered: h.VCard.Offered},
+		{Name: stanza.Name{Space: last.NS, Local: "query"}, To: ToOther, Handler: refusing{h.Last}, Offered: h.Last.Offered},
+		{Name: stanza.Name{Space: vcard.NS, Local: "vCard"}, To: ToOther, Handler: refusing{h.VCard}, Offered: h.VCard.Offered},
+		{Name: stanza.Name{Space: roster.NS, Local: "query"}, To: ToOther, Handler: refusing{h.Roster}, Offered: h.Roster.Offered},
 	} {
 		_ = d.Register(n) // the names differ
 	}

@@ -44,6 +44,7 @@ type handover struct {
 type predecessor struct {
 	sink  stanza.Sink
 	took  bool          // messages to the account
+	busy  bool          // some were on their way to it
 	ended chan struct{} // closed when it has, or lets others go first
 }
 
@@ -55,7 +56,7 @@ func (s *session) succeed(old *session) {
 		from[i].ended = make(chan struct{})
 	}
 	if confirms(old.sink) { // others hold nothing back
-		from = append(from, predecessor{old.sink, old.state.Load().takes(), make(chan struct{})})
+		from = append(from, predecessor{old.sink, old.state.Load().takes(), old.lane.busy.Load(), make(chan struct{})})
 	}
 	if len(from) == 0 {
 		return
@@ -128,11 +129,6 @@ func (h *handover) last(sink stanza.Sink) {
 	}
 }
 
-// others reports whether another session than this one is waited for.
-func (h *handover) others(than stanza.Sink) bool {
-	return slices.ContainsFunc(h.pending(), func(p predecessor) bool { return p.sink != than })
-}
-
 // claim takes the turn for the announcement that the session takes messages to
 // the account; nil: it is over.
 func (h *handover) claim() *turn {
@@ -162,10 +158,10 @@ func (h *handover) show() {
 }
 
 // wait waits until it is the turn of a session that has ended: after those
-// before it, and, if it has taken messages to the account and presence says so,
-// when the new session does that or presenceWait is over. It reports false if
-// that session is not waited for.
-func (h *handover) wait(ctx context.Context, sink stanza.Sink, presence bool) bool {
+// before it, and, where needed, when the new session takes messages to the
+// account or presenceWait is over. It reports false if that session is not waited
+// for.
+func (h *handover) wait(ctx context.Context, sink stanza.Sink, needed func(predecessor) bool) bool {
 	if h == nil {
 		return false
 	}
@@ -177,7 +173,7 @@ func (h *handover) wait(ctx context.Context, sink stanza.Sink, presence bool) bo
 		switch {
 		case n > 0:
 			next = h.from[n-1].ended
-		case n == 0 && presence && h.from[0].took && !h.shown:
+		case n == 0 && !h.shown && needed(h.from[0]):
 			next = h.present
 		}
 		h.mu.Unlock()
@@ -251,13 +247,14 @@ func (l *Local) giveUp(s *session) {
 // can have what that one returns; nil: there is none, or it waits no more. again
 // says that another heir, which has been replaced since, has got a part: that
 // comes back before the rest.
-func (l *Local) heir(ctx context.Context, info stanza.SessionInfo, again bool) *session {
+func (l *Local) heir(ctx context.Context, info stanza.SessionInfo, e *estate, again bool) *session {
 	alone := l.taker(info.JID.Bare(), nil) == nil
+	needed := func(p predecessor) bool { return alone && p.took && (p.busy || e.kept > 0 || len(e.left) > 0) }
 	for s := l.sessions.find(info.JID); s != nil; {
 		if again {
 			s.handover.last(info.Sink)
 		}
-		if s.handover.wait(ctx, info.Sink, alone) {
+		if s.handover.wait(ctx, info.Sink, needed) {
 			return s
 		}
 		now := l.sessions.find(info.JID)

@@ -107,6 +107,10 @@ func TestHandover(t *testing.T) {
 				old.resume(w)
 				w.chat(orchard, "2")
 			}},
+		{name: "no messages are left", after: "new* new2*",
+			old: func(w *world, _ *client) {
+				w.send("juliet@a.test/x", "<iq xmlns='jabber:client' to='"+orchard+"' type='result' id='1'/>")
+			}},
 		{name: "messages that are not kept", after: "1+ new* new2*",
 			old: func(w *world, _ *client) {
 				w.send("juliet@a.test/x", "<message xmlns='jabber:client' to='"+orchard+"' type='groupchat' id='1'/>")
@@ -160,7 +164,7 @@ func TestHandoverEnds(t *testing.T) {
 			time.Sleep(host.MaxHandover - 1)
 			synctest.Wait()
 			next.want(t, "before the bound", "")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			next.want(t, "at the bound", "2*")
 			old.end(w)
@@ -195,6 +199,21 @@ func TestHandoverEnds(t *testing.T) {
 		next.want(t, "after it", "2*")
 		old.end(w)
 		next.want(t, "and in the end", "2*")
+	})
+	t.Run("the old session has nothing that waits for the presence of the new one", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := takeover(t)
+			old := w.join(orchard, "<presence/>")
+			next := w.join(orchard, "")
+			w.chat(orchard, "1")
+			next.want(t, "before", "") // the presence of the old one is not acknowledged
+			begin := time.Now()
+			old.end(w)
+			next.want(t, "after it", "1*")
+			if d := time.Since(begin); d > 0 {
+				t.Errorf("the end took %s", d)
+			}
+		})
 	})
 	t.Run("the old session is none that keeps something back", func(t *testing.T) {
 		w, _ := takeover(t)

@@ -145,10 +145,12 @@ func (h *Host) makeServices(c Config) {
 func (h *Host) connect() {
 	l := h.Local
 	l.Users, l.IQ, l.Nobody = h.Accounts, h.IQ, h.nobody()
-	l.Contacts, l.Offline, l.Blocking, l.Carbons = h.Roster, h.Offline, h.Blocking, h.Carbons
+	l.Contacts, l.Offline = contactsOfAccounts{h.Roster, guests{l}}, messagesForAccounts{h.Offline, guests{l}}
+	l.Blocking, l.Carbons = h.Blocking, h.Carbons
 	l.Stamp, l.Left, l.Permit = h.StanzaID.Stamp, h.Last.Left, h.permit
+	// The roster comes last: its contacts may be many.
 	h.Accounts.Forget = append(h.Accounts.Forget,
-		h.Roster.Remove, h.Offline.Remove, h.Last.Remove, h.Private.Remove, h.VCard.Remove, h.Blocking.Remove)
+		h.VCard.Remove, h.Private.Remove, h.Offline.Remove, h.Last.Remove, h.Blocking.Remove, h.Roster.Remove)
 }
 
 // configure switches the features.

@@ -38,8 +38,9 @@ func isIM(s *stanza.Stanza) bool {
 }
 
 // keepFor stores a message and has the stored copy delivered to sessions of its
-// account, in the order in which this was called for each of them. An error that
-// is ErrQueueFull says that too much waits for them.
+// account, in the order in which this was called for each of them. What they
+// cannot hold is left to a catch-up that is under way; without one the error is
+// ErrQueueFull.
 func (l *Local) keepFor(ctx context.Context, d delivery, to ...*session) error {
 	k := &keep{l: l, s: d.s}
 	sinks := make([]stanza.Sink, 0, len(to))
@@ -49,28 +50,33 @@ func (l *Local) keepFor(ctx context.Context, d delivery, to ...*session) error {
 			sinks = append(sinks, t.sink)
 		}
 	}
+	took := k.to
 	if len(to) > 0 && len(k.to) == 0 {
-		return stanza.ErrQueueFull
+		if !slices.ContainsFunc(to, (*session).catchesUp) {
+			return stanza.ErrQueueFull
+		}
+		took = to
 	}
-	for c := range l.copies(d, k.to) {
+	for c := range l.copies(d, took) {
 		if c.to.lane.push(parcel{keep: k, stanza: c.stanza}) {
 			k.copied = append(k.copied, c.to)
 		}
 	}
 	k.done = stanza.ReceiptOf(ctx).Begin()
-	l.store(ctx, k, sinks)
+	l.store(ctx, k, took, sinks)
 	l.recheck(ctx, k)
 	return nil
 }
 
-// store gives a message to the store: not in between those of Local.Keep.
-func (l *Local) store(ctx context.Context, k *keep, to []stanza.Sink) {
-	if len(k.to) > 0 {
-		storing := &k.to[0].account.storing
+// store gives a message for some sessions to the store: not in between those of
+// Local.Keep. sinks are as for Offline.Keep.
+func (l *Local) store(ctx context.Context, k *keep, to []*session, sinks []stanza.Sink) {
+	if len(to) > 0 {
+		storing := &to[0].account.storing
 		storing.RLock()
 		defer storing.RUnlock()
 	}
-	l.Offline.Keep(ctx, k.s, to, k.finish)
+	l.Offline.Keep(ctx, k.s, sinks, k.finish)
 }
 
 // finish hears from the store. It must not wait, nor call the store's Keep or
@@ -139,21 +145,23 @@ func (l *Local) recheck(ctx context.Context, k *keep) {
 
 // handOut gives a resource what is kept for an account, if one takes it. turn is
 // a session that the caller has a turn for, nil for none; before is as for
-// deliverKept to this one.
-func (l *Local) handOut(ctx context.Context, user stanza.JID, turn *session, before func(key uint64) error) {
+// bequest to this one, and so is full.
+func (l *Local) handOut(ctx context.Context, user stanza.JID, turn *session, before func(key uint64) error) (full bool) {
 	to := l.taker(user, turn)
 	if to == nil {
-		return
+		return false
 	}
 	var err error
 	if to == turn {
-		err = l.deliverKept(ctx, to, before)
-	} else {
-		err = l.catchUp(ctx, to, l.takeTurn(to))
+		full, err = l.bequest(ctx, to, before)
 	}
+	// A bequest ends where the next catch-up of the heir begins: it has one, or
+	// has had it.
+	err = errors.Join(err, l.catchUp(ctx, to))
 	if err != nil {
 		l.trouble.Log(ctx, slog.LevelWarn, "kept messages wait for the next session", "user", user, "err", err)
 	}
+	return full
 }
 
 // taker returns the session that gets what is kept for an account, nil for none:
@@ -176,14 +184,6 @@ func (l *Local) taker(user stanza.JID, best *session) *session {
 	return t.first
 }
 
-// takeTurn has the messages to a session wait, from now on, until endTurn.
-func (l *Local) takeTurn(s *session) *turn {
-	t := &turn{come: make(chan struct{})}
-	s.lane.push(parcel{turn: t})
-	l.drain(s)
-	return t
-}
-
 // endTurn ends a turn, which may be nil or over already.
 func (l *Local) endTurn(s *session, t *turn) {
 	if t != nil {
@@ -192,33 +192,27 @@ func (l *Local) endTurn(s *session, t *turn) {
 	}
 }
 
-// catchUp delivers what is kept for an account to a session, in a turn.
-func (l *Local) catchUp(ctx context.Context, to *session, t *turn) error {
-	defer l.endTurn(to, t)
-	select {
-	case <-t.come:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return l.deliverKept(ctx, to, nil)
-}
-
-// errEnough stops deliverKept.
+// errEnough stops a bequest.
 var errEnough = errors.New("the rest is for later")
 
-// deliverKept does so for a caller that has the turn. before, which may be nil,
-// is called with the key of each message, until it returns errEnough.
-func (l *Local) deliverKept(ctx context.Context, to *session, before func(key uint64) error) error {
+// bequest delivers what is kept to a session that the caller has the turn for.
+// before is called with the key of each message, until it returns errEnough. full
+// says that the sink had no room for more.
+func (l *Local) bequest(ctx context.Context, to *session, before func(key uint64) error) (full bool, err error) {
 	user := to.jid.Bare()
 	var arrived []uint64
-	err := l.Offline.Deliver(ctx, user, to.sink, func(m *stanza.Stanza) error {
-		if before != nil {
-			if err := before(m.Kept); err != nil {
-				return err
-			}
+	err = l.Offline.Deliver(ctx, user, to.sink, func(m *stanza.Stanza) error {
+		if err := before(m.Kept); err != nil {
+			return err
 		}
-		for _, p := range to.lane.before(m.Kept) { // that were stored for this session
-			l.unpack(to, p)
+		for p, ok := to.lane.before(m.Kept); ok; p, ok = to.lane.before(m.Kept) { // stored for this session
+			to.lane.take(p)
+			_ = l.unpack(to, p, nil)
+		}
+		if r, ok := to.sink.(roomer); ok {
+			if stanzas, bytes := r.Room(); stanzas == 0 || bytes < m.Size() {
+				return stanza.ErrQueueFull
+			}
 		}
 		err := to.put(m)
 		if err == nil && !confirms(to.sink) {
@@ -229,10 +223,11 @@ func (l *Local) deliverKept(ctx context.Context, to *session, before func(key ui
 	if len(arrived) > 0 {
 		l.Offline.Arrived(user, arrived)
 	}
-	if errors.Is(err, stanza.ErrClosed) || errors.Is(err, stanza.ErrQueueFull) || err == errEnough {
-		return nil // the rest stays in the store
+	full = errors.Is(err, stanza.ErrQueueFull)
+	if full || errors.Is(err, stanza.ErrClosed) || errors.Is(err, errEnough) {
+		return full, nil // the rest stays in the store
 	}
-	return err
+	return full, err
 }
 
 // lost lets others have a stored message that a session does not take.
@@ -264,24 +259,33 @@ func (l *Local) hold(r *stanza.Receipt, to *session, s *stanza.Stanza) error {
 
 // drain delivers what waits in the lane of a session and need not.
 func (l *Local) drain(to *session) {
-	to.lane.drain(func(p parcel) { l.unpack(to, p) })
+	to.lane.drain(func(p parcel) { _ = l.unpack(to, p, nil) })
+	if c := to.catchup.Load(); c != nil && c.watches.Load() {
+		c.poke()
+	}
 }
 
-// unpack delivers a parcel.
-func (l *Local) unpack(to *session, p parcel) {
+// unpack delivers a parcel, by a catch-up if c is not nil. The error is that of
+// the sink.
+func (l *Local) unpack(to *session, p parcel, c *catchup) error {
 	k, s := p.keep, p.stanza
 	if k != nil && (s == nil || k.give == nil) {
 		s = k.give
 	}
 	if s == nil {
-		return
+		return nil
 	}
-	err := to.put(s)
+	var err error
+	if c != nil {
+		err = c.put(s)
+	} else {
+		err = to.put(s)
+	}
 	switch {
 	case s.Kept != 0 && err != nil:
 		l.lost(to, s)
 	case s.Kept != 0 && !confirms(to.sink):
-		l.Offline.Arrived(to.jid.Bare(), []uint64{s.Kept})
+		l.remove(to, s.Kept)
 	case k != nil && k.answers == to && s == k.s && err != nil:
 		k.close(k.err)
 	case k != nil && k.answers == to && s == k.s:
@@ -291,6 +295,7 @@ func (l *Local) unpack(to *session, p parcel) {
 	case k == nil:
 		l.refuse(to, p, err)
 	}
+	return err
 }
 
 // refuse answers the sender of a message that a session has not taken out of

@@ -141,14 +141,17 @@ func TestDetachedOfSeveral(t *testing.T) {
 		}
 	})
 	t.Run("none of them is connected", func(t *testing.T) {
-		w, o := detachable(t, "x", "y")
-		w.Detached(t.Context(), w.info(x))
-		w.Detached(t.Context(), w.info(romeo+"/y"))
-		w.chat(romeo, "1")
-		o.finish(0, nil)
-		if a, b := w.ids(x), w.ids(romeo+"/y"); a != "1*" || b != "1*" || o.count() != 0 {
-			t.Errorf("got %q and %q, want the stored copy at both", a, b)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			w, o := detachable(t, "x", "y")
+			w.Detached(t.Context(), w.info(x))
+			w.Detached(t.Context(), w.info(romeo+"/y"))
+			w.chat(romeo, "1")
+			o.finish(0, nil)
+			synctest.Wait()
+			if a, b := w.ids(x), w.ids(romeo+"/y"); a != "1*" || b != "1*" || o.count() != 0 {
+				t.Errorf("got %q and %q, want the stored copy at both", a, b)
+			}
+		})
 	})
 }
 

@@ -8,7 +8,9 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// Bounds of what waits for one session outside of the queue of its sink.
+// Bounds of what waits for one session outside of the queue of its sink. While
+// the session catches up with the store, a message beyond them that can be stored
+// is left there; any other is refused.
 const (
 	// MaxHeld is the most messages.
 	MaxHeld = 10000
@@ -48,11 +50,20 @@ func (p *parcel) size() int {
 	return 0
 }
 
+// kept returns the stored message of a parcel that need not wait, nil if it has
+// none.
+func (p *parcel) kept() *stanza.Stanza {
+	if p.keep == nil || p.stanza != nil || p.keep.give == nil || p.keep.give.Kept == 0 {
+		return nil
+	}
+	return p.keep.give
+}
+
 // turn lets somebody deliver by himself, without the lane, when everything that
 // was in the lane before it has been delivered.
 type turn struct {
 	come chan struct{} // closed when it has come
-	open bool          // come is closed
+	open bool          // come is closed, or for somebody else to close
 	over bool
 }
 
@@ -129,25 +140,49 @@ func (q *lane) ready() bool {
 	return p.keep == nil || p.keep.decided.Load()
 }
 
-// before takes out the stored messages whose key is less than a key, wherever
-// they stand.
-func (q *lane) before(key uint64) (found []parcel) {
+// before returns a stored message whose key is less than a key, wherever it
+// stands.
+func (q *lane) before(key uint64) (p parcel, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.parcels = slices.DeleteFunc(q.parcels, func(p parcel) bool {
-		if p.keep == nil || p.stanza != nil || !p.keep.decided.Load() {
-			return false
+	for _, p := range q.parcels {
+		if p.keep == nil || !p.keep.decided.Load() {
+			continue
 		}
-		s := p.keep.give
-		if s == nil || s.Kept == 0 || s.Kept >= key {
-			return false
+		if s := p.kept(); s != nil && s.Kept < key {
+			return p, true
 		}
+	}
+	return parcel{}, false
+}
+
+// behind returns how much there is behind a turn that has come, and the next one
+// that need not wait for anything else; ok is false if there is none.
+func (q *lane) behind(t *turn) (messages, bytes int, next parcel, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.parcels) < 2 || q.parcels[0].turn != t {
+		return q.messages, q.bytes, parcel{}, false
+	}
+	p := q.parcels[1]
+	if p.turn != nil || p.keep != nil && !p.keep.decided.Load() {
+		return q.messages, q.bytes, parcel{}, false
+	}
+	return q.messages, q.bytes, p, true
+}
+
+// take takes out what before or behind has returned to the one whose turn it is.
+func (q *lane) take(p parcel) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.IndexFunc(q.parcels, func(o parcel) bool {
+		return o.turn == nil && o.keep == p.keep && o.stanza == p.stanza
+	})
+	if i >= 0 {
+		q.parcels = slices.Delete(q.parcels, i, i+1)
 		q.messages--
 		q.bytes -= p.size()
-		found = append(found, p)
-		return true
-	})
-	return found
+	}
 }
 
 // end ends a turn; it may have come or not.

@@ -42,7 +42,8 @@ type Local struct {
 	Carbons  Carbons   // nil: nobody gets copies
 
 	// Stamp completes a message to a local user, such as by a stanza id
-	// (XEP-0359); it returns a copy, or what it was given. nil: none.
+	// (XEP-0359), and removes what the sender has forged, also from one of type
+	// error; it returns a copy, or what it was given. nil: none.
 	Stamp func(*stanza.Stanza) *stanza.Stanza
 
 	// Permit says why a request (IQ of type get or set) must not reach the

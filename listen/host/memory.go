@@ -81,12 +81,24 @@ func (m *MemoryAccounts) Delete(_ context.Context, user stanza.JID) error {
 func (m *MemoryAccounts) List(_ context.Context, domain, after string, limit int) ([]stanza.JID, error) {
 	m.mu.RLock()
 	var all []stanza.JID
-	for j := range m.accounts {
-		if j.Domain() == domain && j.Local() > after {
+	for j, a := range m.accounts {
+		if j.Domain() == domain && j.Local() > after && !a.Removing {
 			all = append(all, j)
 		}
 	}
 	m.mu.RUnlock()
 	slices.SortFunc(all, func(a, b stanza.JID) int { return cmp.Compare(a.Local(), b.Local()) })
 	return slices.Clip(all[:min(len(all), max(limit, 0))]), nil
+}
+
+// Removing implements AccountStore.
+func (m *MemoryAccounts) Removing(context.Context) (list []stanza.JID, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for j, a := range m.accounts {
+		if a.Removing {
+			list = append(list, j)
+		}
+	}
+	return list, nil
 }

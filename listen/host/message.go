@@ -21,7 +21,11 @@ func (l *Local) message(ctx context.Context, s *stanza.Stanza) error {
 	if l.blocks(list, s.From) {
 		return l.giveBack(ctx, s, stanza.ServiceUnavailable) // XEP-0191, section 3.2
 	}
-	if l.Stamp != nil && s.Type != stanza.TypeError {
+	s, err := s.WithoutForgedDelay() // XEP-0203, section 6
+	if err != nil {
+		return l.giveBackFor(ctx, s, l.replyError(s, err))
+	}
+	if l.Stamp != nil {
 		s = l.Stamp(s)
 	}
 	return l.place(ctx, delivery{s: s, sessions: list, copies: true})
@@ -216,8 +220,10 @@ func (l *Local) give(r *stanza.Receipt, d delivery, to *session) error {
 }
 
 // keep stores a message for an account none of whose resources takes it, or
-// returns it: RFC 6121, sections 8.5.1 and 8.5.2.2. The sender cannot tell
-// whether the account exists, nor whether it has blocked him.
+// returns it: RFC 6121, sections 8.5.1 and 8.5.2.2. What is returned does not tell
+// the sender whether the account exists, takes nothing more, or has blocked him.
+// That a message is not returned does tell that there is an account: who has
+// written to nobody has to know.
 func (l *Local) keep(ctx context.Context, d delivery) error {
 	user := d.s.To.Bare()
 	if l.Offline == nil || !l.Offline.Offered(user.Domain()) {

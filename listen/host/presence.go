@@ -40,23 +40,28 @@ func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 		// Subscriptions and probes need an addressee.
 		return l.answer(me, s, &stanza.Error{Condition: stanza.BadRequest, Text: "this type of presence needs a to address"})
 	}
+	if s.Size() > MaxPresence {
+		return l.answer(me, s, errLongPresence)
+	}
 	now := &availability{presence: s.WithTo(s.From.Bare()), priority: priorityOf(s)}
 	// What is kept comes before what is sent from now on.
-	var t *turn
+	var c *catchup
+	mine := false
 	if now.takes() && !me.state.Load().takes() && l.Offline != nil && l.Offline.Offered(me.jid.Domain()) {
-		if t = me.handover.claim(); t == nil {
-			t = l.takeTurn(me)
-		}
-		defer l.endTurn(me, t)
+		c, mine = l.join(me, true)
 	}
 	old, ok := me.change(now)
 	if !ok {
+		if mine {
+			c.finish(true)
+		}
 		return nil
 	}
 	if now.takes() {
 		me.handover.show()
 	}
 	l.broadcast(me)
+	var g greeting
 	var err error
 	switch {
 	case s.Type == stanza.TypeUnavailable:
@@ -65,13 +70,17 @@ func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 	case old.available():
 		err = l.update(ctx, me, now)
 	default:
-		err = l.enter(ctx, me, now)
+		g, err = l.enter(ctx, me, now)
 	}
-	if t != nil {
-		err = errors.Join(err, l.catchUp(ctx, me, t))
-	}
-	return err
+	return errors.Join(err, l.welcome(ctx, me, c, mine, g))
 }
+
+// MaxPresence is the most bytes of presence (stanza.Stanza.Size) that a session
+// may send to others. One gets the presence of all sessions of all contacts at
+// its login.
+const MaxPresence = 16 << 10
+
+var errLongPresence = &stanza.Error{Condition: stanza.PolicyViolation, Text: "this presence is too long"}
 
 // change sets the availability of a session, unless it has ended.
 func (s *session) change(a *availability) (old *availability, ok bool) {
@@ -83,25 +92,33 @@ func (s *session) change(a *availability) (old *availability, ok bool) {
 	return s.state.Swap(a), true
 }
 
-// enter does what initial presence asks for: RFC 6121, section 4.2.2, and
-// section 3.1.3 for the requests that wait for an answer.
-func (l *Local) enter(ctx context.Context, me *session, now *availability) error {
-	for _, other := range l.sessions.of(me.jid.Bare()) {
-		if other != me && other.available() {
-			tellCurrent(me, other)
-		}
-	}
+// enter does for others what initial presence asks for, and returns what the
+// session is to hear: RFC 6121, section 4.2.2.
+func (l *Local) enter(ctx context.Context, me *session, now *availability) (greeting, error) {
+	g := greeting{others: l.sessions.of(me.jid.Bare())}
 	a, err := l.audience(ctx, me.jid.Bare())
 	if err != nil {
-		return err
+		return g, err
 	}
-	err = l.tell(ctx, me, now, a.Subscribers)
-	for _, r := range a.Requests {
-		if !l.blocksOf(me, r.From) {
-			_ = me.put(r)
+	g.requests, g.contacts = a.Requests, a.Subscriptions
+	return g, l.tell(ctx, me, now, a.Subscribers)
+}
+
+// welcome has a session hear a greeting and, with c, what is kept. mine is as for
+// join, which has returned c.
+func (l *Local) welcome(ctx context.Context, me *session, c *catchup, mine bool, g greeting) error {
+	if !g.isEmpty(me) {
+		if c == nil {
+			c, mine = l.join(me, false)
+		}
+		if c != nil {
+			c.greet(g)
 		}
 	}
-	return errors.Join(err, l.ask(ctx, me, a.Subscriptions))
+	if !mine {
+		return nil
+	}
+	return c.run(ctx)
 }
 
 // update does what later presence asks for: RFC 6121, section 4.4.2.
@@ -163,6 +180,7 @@ func (l *Local) ended(ctx context.Context, s *session) {
 	told := s.directed
 	s.directed = nil
 	s.mu.Unlock()
+	s.settle()
 	if old.available() {
 		l.broadcast(s)
 	}

@@ -8,60 +8,36 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// ask finds out about the presence of those whom the user of a session sees, for
-// the session: RFC 6121, section 4.3.
-func (l *Local) ask(ctx context.Context, me *session, contacts []stanza.JID) error {
-	var slab slab
-	var errs []error
-	for _, c := range contacts {
-		if l.blocksOf(me, c) {
-			continue // its answer would not be delivered
-		}
-		var err error
-		if l.IsLocal(c.Domain()) {
-			err = l.look(ctx, me, c, &slab)
-		} else {
-			err = l.forward(ctx, &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeProbe, From: me.jid, To: c})
-		}
-		if err != nil {
-			errs = append(errs, err)
-		}
+// ask finds out about the presence of somebody whom the user of a session sees,
+// for the session: RFC 6121, section 4.3. Of a contact here it returns the
+// sessions, whose presence is the answer.
+func (l *Local) ask(ctx context.Context, me *session, contact stanza.JID) ([]*session, error) {
+	if l.blocksOf(me, contact) {
+		return nil, nil // its answer would not be delivered
 	}
-	return errors.Join(errs...)
-}
-
-// look delivers the presence of a local contact to a session, as the answer to a
-// probe would.
-func (l *Local) look(ctx context.Context, me *session, contact stanza.JID, slab *slab) error {
+	if !l.IsLocal(contact.Domain()) {
+		return nil, l.forward(ctx, &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeProbe, From: me.jid, To: contact})
+	}
 	list := l.sessions.of(contact)
 	if !anyAvailable(list) || l.blocks(list, me.jid) || !l.rosters(contact.Domain()) {
-		return nil
+		return nil, nil
 	}
 	sees, err := l.Contacts.Sees(ctx, me.jid.Bare(), contact)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case !sees:
-		return l.speak(ctx, contact, me.jid.Bare(), stanza.TypeUnsubscribed)
+		return nil, l.speak(ctx, contact, me.jid.Bare(), stanza.TypeUnsubscribed)
 	}
-	for _, other := range list {
-		if other.available() {
-			reveal(me, other, slab)
-		}
-	}
-	return nil
+	return list, nil
 }
 
-// reveal sends the presence of one session to another, until it stands still:
-// see tellCurrent.
-func reveal(to, about *session, slab *slab) {
-	for {
-		told := about.state.Load()
-		_ = to.put(slab.copy(told.presence, to.jid))
-		if about.state.Load() == told {
-			return
-		}
+// sees reports whether a session may still know about the sessions of a contact.
+func (l *Local) sees(ctx context.Context, me *session, contact stanza.JID, list []*session) (bool, error) {
+	if l.blocksOf(me, contact) || l.blocks(list, me.jid) || !l.rosters(contact.Domain()) {
+		return false, nil
 	}
+	return l.Contacts.Sees(ctx, me.jid.Bare(), contact)
 }
 
 // probe answers a probe: RFC 6121, section 4.3.2. Without a roster only one's

@@ -111,4 +111,9 @@ func (l *Local) Arrived(info stanza.SessionInfo, kept []uint64) {
 	if l.Offline != nil {
 		l.Offline.Arrived(info.JID.Bare(), kept)
 	}
+	if me := l.sessions.session(info); me != nil {
+		if c := me.catchup.Load(); c != nil {
+			c.arrived(kept)
+		}
+	}
 }

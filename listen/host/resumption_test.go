@@ -79,6 +79,28 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// The next session gets what waits in the order of the queue, also where the
+// store had the later message first.
+func TestKeepKeepsTheOrder(t *testing.T) {
+	w, _ := detachable(t)
+	o := new(offline)
+	w.Offline = o
+	c := w.join("romeo@a.test/x", "<presence/>")
+	w.chat("romeo@a.test", "1")
+	if err := c.Deliver(o.store(parse(t, "<message from='juliet@a.test/x' to='romeo@a.test' id='2'><body/></message>"), []stanza.Sink{c})); err != nil {
+		t.Fatal(err)
+	}
+	w.chat("romeo@a.test", "3")
+	c.detach(w)
+	c.want(t, "in the queue", "1*+ 2*+ 3*+")
+	if o.count() != 3 {
+		t.Errorf("%d messages are stored, want 3", o.count())
+	}
+	c.end(w)
+	next := w.join("romeo@a.test/y", "<presence/>")
+	next.want(t, "the next session", "1*+ 2*+ 3*+")
+}
+
 // XEP-0198, section 4: what goes elsewhere says since when the first session has
 // had it.
 func TestUndeliveredSaysSinceWhen(t *testing.T) {

@@ -24,7 +24,10 @@ type session struct {
 	since atomic.Uint64
 	lane  lane // of messages
 
+	catchup atomic.Pointer[catchup] // changed with mu; nil: it has missed nothing
+
 	mu       sync.Mutex
+	removal  *removal
 	directed map[stanza.JID]uint64 // who was sent directed presence, and when by table.clock
 	ended    bool                  // then nothing changes any more
 }
@@ -86,6 +89,8 @@ func (a *availability) available() bool {
 
 // takes reports whether messages to the bare JID come here.
 func (a *availability) takes() bool { return a.available() && a.priority >= 0 }
+
+func (s *session) catchesUp() bool { return s.catchup.Load() != nil }
 
 func (s *session) available() bool { return s.state.Load().available() }
 

@@ -12,6 +12,7 @@ type Stats struct {
 	Blocking  int // accounts with sessions that block somebody
 	Directed  int // addresses that sessions have sent directed presence to
 	Held      int // messages that wait for the store, or behind others that do
+	CatchUps  int // sessions that get what they have missed
 	Domains   int // registered, beside the served ones
 }
 
@@ -37,6 +38,9 @@ func (l *Local) Stats() Stats {
 		t.Directed += len(s.directed)
 		s.mu.Unlock()
 		t.Held += s.lane.held()
+		if s.catchesUp() {
+			t.CatchUps++
+		}
 	}
 	return t
 }

@@ -13,6 +13,10 @@ type Account struct {
 	JID      stanza.JID // bare
 	Disabled bool       // may not log in
 
+	// Removing says that the removal has begun. There is no such account any more
+	// for anybody but those who finish it.
+	Removing bool
+
 	// SCRAM has keys by hash: SHA-1, SHA-256, SHA-512.
 	SCRAM map[string]stanza.SCRAMKeys
 
@@ -33,7 +37,8 @@ type Account struct {
 //
 // The tests of package storetest check an implementation.
 type AccountStore interface {
-	// Get returns an account. Error: stanza.ErrNoAccount.
+	// Get returns an account, also one that is Removing. Error:
+	// stanza.ErrNoAccount.
 	Get(ctx context.Context, user stanza.JID) (Account, error)
 	// Create stores a new account; its Revision does not matter. Error:
 	// ErrExists.
@@ -44,9 +49,12 @@ type AccountStore interface {
 	// Delete removes an account. Error: stanza.ErrNoAccount.
 	Delete(ctx context.Context, user stanza.JID) error
 	// List returns the accounts of a domain whose localpart is greater than
-	// after in byte order, at most limit, sorted by localpart. Fewer than limit
-	// means that there are no more.
+	// after in byte order, at most limit, sorted by localpart, without those that
+	// are Removing. Fewer than limit means that there are no more.
 	List(ctx context.Context, domain, after string, limit int) ([]stanza.JID, error)
+	// Removing returns the accounts of all domains that are, in no order. It may
+	// look at every account.
+	Removing(ctx context.Context) ([]stanza.JID, error)
 }
 
 // ErrRevision says that an account has changed since it was read.

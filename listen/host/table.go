@@ -17,13 +17,13 @@ type table struct {
 
 	carbons  atomic.Int64  // how many sessions want carbons
 	blocking atomic.Int64  // how many accounts with sessions block somebody
-	changes  atomic.Uint64 // how often setBlocks was called
 	clock    atomic.Uint64 // orders directed presence and what ends its effect
 }
 
 type shard struct {
 	mu       sync.RWMutex
 	accounts map[stanza.JID]*account // by bare JID; those with sessions
+	coming   map[stanza.JID]*coming  // by bare JID; whose list is being read for the first session
 }
 
 // account is what an account has while it has sessions.
@@ -41,6 +41,7 @@ func newTable() *table {
 	t := &table{seed: maphash.MakeSeed()}
 	for i := range t.shards {
 		t.shards[i].accounts = make(map[stanza.JID]*account)
+		t.shards[i].coming = make(map[stanza.JID]*coming)
 	}
 	return t
 }
@@ -87,21 +88,14 @@ func byResource(list []*session, full stanza.JID) *session {
 var (
 	errTaken      = errors.New("resource is taken")
 	errNoSessions = errors.New("no session is allowed")
-	errStale      = errors.New("whom the account blocks is not known any more")
+	errNotRead    = errors.New("whom the account blocks has not been read")
 )
-
-// blocks is what is known of whom an account blocks before its first session.
-type blocks struct {
-	f     blocker // nil: nobody
-	known bool
-	as    uint64 // of table.changes
-}
 
 // add enters a session. replace says that it takes the place of another one
 // with its address; otherwise the error is errTaken. Of the sessions over limit
-// (-1: none) the oldest leave. It returns those that left. The first session of
-// an account needs to know whom that blocks: errStale.
-func (t *table) add(n *session, replace bool, limit int, b blocks) (left []*session, err error) {
+// (-1: none) the oldest leave. It returns those that left. For the first session
+// of an account b says whom that blocks; without it the error is errNotRead.
+func (t *table) add(n *session, replace bool, limit int, b *coming) (left []*session, err error) {
 	if limit == 0 {
 		return nil, errNoSessions
 	}
@@ -111,12 +105,12 @@ func (t *table) add(n *session, replace bool, limit int, b blocks) (left []*sess
 	defer sh.mu.Unlock()
 	a := sh.accounts[bare]
 	if a == nil {
-		if !b.known || b.as != t.changes.Load() {
-			return nil, errStale
+		if b == nil {
+			return nil, errNotRead
 		}
 		a = new(account)
 		sh.accounts[bare] = a
-		t.block(a, b.f)
+		t.block(a, b.blocks)
 	}
 	list := slices.Clone(a.sessions)
 	if old := byResource(list, n.jid); old != nil {
@@ -173,12 +167,14 @@ func (t *table) leave(s *session) {
 
 // setBlocks replaces what tells whom an account blocks.
 func (t *table) setBlocks(bare stanza.JID, f blocker) {
-	t.changes.Add(1) // before the look: whoever adds the account after it sees this
 	sh := t.shard(bare)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if a := sh.accounts[bare]; a != nil {
 		t.block(a, f)
+	}
+	if c := sh.coming[bare]; c != nil {
+		c.blocks, c.told = f, true
 	}
 }
 

@@ -49,10 +49,12 @@ func (c *changing) run(t *testing.T, store *witness) {
 	store.onLost = func(string) {}
 	c.Offline = store
 	c.bind("juliet@a.test/x", "")
+	time.Sleep(time.Millisecond / 2) // nobody sends at the very moment of a change
 	c.enter()
 	const messages = 60
 	r := rand.New(rand.NewPCG(c.rand.Uint64(), 2))
 	c.all.Go(func() {
+		time.Sleep(time.Millisecond / 2)
 		for n := range messages {
 			to := []string{"romeo@a.test", orchard}[r.IntN(2)]
 			s := &stanza.Stanza{

@@ -23,23 +23,46 @@ func (s *Stanza) WithDelay(since time.Time) (*Stanza, error) {
 		return &c, nil
 	}
 	c.Delayed = true
-	if strings.Contains(s.Inner, "delay") { // a name cannot be written otherwise
-		rest, err := s.withoutDelay()
-		if err != nil {
-			return nil, err
-		}
-		c.Inner = rest
+	rest, err := s.withoutDelay()
+	if err != nil {
+		return nil, err
 	}
-	removed := len(c.Inner) != len(s.Inner)
-	c.Inner = appendDelay(c.Inner, s.To.Domain(), since)
+	removed := len(rest) != len(s.Inner)
+	c.Inner = appendDelay(rest, s.To.Domain(), since)
 	if removed || c.Child.Local == "" {
-		first, err := c.Payload()
-		if err != nil {
-			return nil, err
-		}
-		c.Child = first.Name
+		err = c.findChild()
 	}
-	return &c, nil
+	return &c, err
+}
+
+// WithoutForgedDelay returns a copy without the delays (XEP-0203) in the name of
+// the recipient's server, the domain of To, or s itself where there are none or
+// that server has put them there (Delayed). It is quick where nothing is called
+// delay. The error is for a stanza that breaks the promise of Inner.
+func (s *Stanza) WithoutForgedDelay() (*Stanza, error) {
+	if s.Delayed {
+		return s, nil
+	}
+	rest, err := s.withoutDelay()
+	if err != nil || len(rest) == len(s.Inner) {
+		return s, err
+	}
+	c := *s
+	c.Inner = rest
+	return &c, c.findChild()
+}
+
+// findChild sets Child after Inner has changed.
+func (s *Stanza) findChild() error {
+	first, err := s.Payload()
+	if err != nil {
+		return err
+	}
+	s.Child = Name{}
+	if first != nil {
+		s.Child = first.Name
+	}
+	return nil
 }
 
 // appendDelay returns inner and a delay of a domain.
@@ -56,6 +79,9 @@ func appendDelay(inner, domain string, since time.Time) string {
 // withoutDelay returns the payload without the delays in the name of the
 // recipient's server.
 func (s *Stanza) withoutDelay() (string, error) {
+	if !strings.Contains(s.Inner, "delay") { // a name cannot be written otherwise
+		return s.Inner, nil
+	}
 	var rest strings.Builder
 	done := 0
 	for from, to := range children(s.Inner) {

@@ -65,7 +65,47 @@ func TestWithDelay(t *testing.T) {
 			if err != nil || *again != *got || again == got {
 				t.Errorf("once more: got %s, %v, want a copy of %s", again, err, got)
 			}
+			wantWithoutForged(t, s, strings.TrimSuffix(tt.want, ours))
+			if same, err := got.WithoutForgedDelay(); same != got || err != nil {
+				t.Errorf("without forged ones: got %s, %v, want the delayed one itself", same, err)
+			}
 		})
+	}
+}
+
+// wantWithoutForged wants that a stanza without the delays that are forged has
+// this payload, and is the stanza itself where there are none.
+func wantWithoutForged(t *testing.T, s *Stanza, inner string) {
+	t.Helper()
+	before := *s
+	got, err := s.WithoutForgedDelay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := before
+	want.Inner, want.Child = inner, Name{}
+	if first, err := want.Payload(); err != nil {
+		t.Fatal(err)
+	} else if first != nil {
+		want.Child = first.Name
+	}
+	if *got != want || *s != before {
+		t.Errorf("without forged ones: got %+v, want %+v", *got, want)
+	}
+	if same := got == s; same != (inner == before.Inner) {
+		t.Errorf("without forged ones: got the stanza itself: %t", same)
+	}
+}
+
+// What has no delay costs nothing.
+func TestWithoutForgedDelayAllocates(t *testing.T) {
+	s, err := Parse("<message to='juliet@a.test'>" + body + "</message>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := testing.AllocsPerRun(100, func() { _, _ = s.WithoutForgedDelay() })
+	if n > 0 {
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 

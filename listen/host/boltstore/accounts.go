@@ -95,13 +95,32 @@ func (s accountStore) List(ctx context.Context, domain, after string, limit int)
 	}
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
 		p := accountKey(domain, "")
-		return each(tx.Bucket(accountTable.name()), p, []byte(after), func(local, _ []byte) (bool, error) {
+		return each(tx.Bucket(accountTable.name()), p, []byte(after), func(local, value []byte) (bool, error) {
 			j, err := parseAccountKey(append(bytes.Clone(p), local...))
 			if err != nil {
 				return false, s.bad(accountTable, stanza.JID{}, err)
 			}
-			list = append(list, j)
-			return len(list) < limit, nil
+			removing, err := isRemoving(value)
+			if err == nil && !removing {
+				list = append(list, j)
+			}
+			return len(list) < limit, s.bad(accountTable, j, err)
+		})
+	})
+	return list, err
+}
+
+// Removing implements host.AccountStore.
+func (s accountStore) Removing(ctx context.Context) (list []stanza.JID, err error) {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		return tx.Bucket(accountTable.name()).ForEach(func(key, value []byte) error {
+			removing, err := isRemoving(value)
+			var j stanza.JID
+			if removing {
+				j, err = parseAccountKey(key)
+				list = append(list, j)
+			}
+			return s.bad(accountTable, j, err)
 		})
 	})
 	return list, err

@@ -145,15 +145,15 @@ func appendBytes(b, v []byte) []byte {
 const (
 	accountDisabled = 1 << iota
 	accountSCRAM    // there is a map, though it may be empty
+	accountRemoving // not in files of earlier versions, which had only Disabled for it
 )
 
 func encodeAccount(a host.Account) []byte {
 	var flags byte
-	if a.Disabled {
-		flags |= accountDisabled
-	}
-	if a.SCRAM != nil {
-		flags |= accountSCRAM
+	for bit, set := range map[byte]bool{accountDisabled: a.Disabled, accountSCRAM: a.SCRAM != nil, accountRemoving: a.Removing} {
+		if set {
+			flags |= bit
+		}
 	}
 	b := binary.AppendUvarint([]byte{format1, flags}, a.Revision)
 	b = appendBytes(b, a.HA1MD5)
@@ -173,7 +173,9 @@ func encodeAccount(a host.Account) []byte {
 func decodeAccount(user stanza.JID, value []byte) (host.Account, error) {
 	d := decode(value)
 	flags := d.byte()
-	a := host.Account{JID: user, Disabled: flags&accountDisabled != 0, Revision: d.uint()}
+	a := host.Account{
+		JID: user, Disabled: flags&accountDisabled != 0, Removing: flags&accountRemoving != 0, Revision: d.uint(),
+	}
 	a.HA1MD5, a.HA1SHA256 = d.bytes(), d.bytes()
 	n := d.len()
 	if flags&accountSCRAM != 0 {
@@ -191,6 +193,13 @@ func decodeAccount(user stanza.JID, value []byte) (host.Account, error) {
 		a.SCRAM[hash] = k
 	}
 	return a, d.end()
+}
+
+// isRemoving reads one flag of an account.
+func isRemoving(value []byte) (bool, error) {
+	d := decode(value)
+	flags := d.byte()
+	return flags&accountRemoving != 0, d.err
 }
 
 // Bits of a roster item's flags, above the two of its subscription.

@@ -42,7 +42,7 @@ func samples(t testing.TB) map[string][]any {
 			host.Account{JID: user},
 			host.Account{JID: user, SCRAM: map[string]stanza.SCRAMKeys{}, HA1MD5: []byte{}, Revision: 1},
 			host.Account{
-				JID: user, Disabled: true, HA1MD5: []byte{1, 2}, HA1SHA256: []byte{3}, Revision: 1 << 63,
+				JID: user, Disabled: true, Removing: true, HA1MD5: []byte{1, 2}, HA1SHA256: []byte{3}, Revision: 1 << 63,
 				SCRAM: map[string]stanza.SCRAMKeys{
 					"SHA-1":   {Salt: []byte("salt"), Iterations: 4096, StoredKey: []byte("stored"), ServerKey: []byte("server")},
 					"SHA-512": {Salt: []byte{}, Iterations: -1},
@@ -77,6 +77,27 @@ func TestCodec(t *testing.T) {
 				t.Error("a value of another format: no error")
 			}
 		})
+	}
+}
+
+// Accounts of files that know no removals are read as they were.
+func TestAccountsOfOldFiles(t *testing.T) {
+	user := jid(t, "romeo@a.test")
+	for value, want := range map[string]host.Account{
+		"\x01\x00\x05\x00\x00\x00":     {JID: user, Revision: 5},
+		"\x01\x01\x05\x02\x07\x00\x00": {JID: user, Revision: 5, Disabled: true, HA1MD5: []byte{7}},
+		"\x01\x03\x80\x01\x00\x01\x00": {JID: user, Revision: 128, Disabled: true, HA1SHA256: []byte{}, SCRAM: map[string]stanza.SCRAMKeys{}},
+	} {
+		got, err := decodeAccount(user, []byte(value))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %+v, %v; want %+v", value, got, err, want)
+		}
+		if removing, err := isRemoving([]byte(value)); removing || err != nil {
+			t.Errorf("%q: it is being removed: %t, %v", value, removing, err)
+		}
+		if again := encodeAccount(want); string(again) != value {
+			t.Errorf("%q is written as %q", value, again)
+		}
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +26,7 @@ func Accounts(t *testing.T, open func(t *testing.T) host.AccountStore) {
 	t.Run("compare and set", func(t *testing.T) { compareAndSet(t, open(t)) })
 	t.Run("revisions are never used again", func(t *testing.T) { revisions(t, open(t)) })
 	t.Run("list", func(t *testing.T) { list(t, open(t)) })
+	t.Run("removing", func(t *testing.T) { removing(t, open(t)) })
 	t.Run("one of many wins", func(t *testing.T) { oneWins(t, open(t)) })
 	t.Run("no update is lost", func(t *testing.T) { noUpdateLost(t, open(t)) })
 }
@@ -41,6 +44,7 @@ func sample(j stanza.JID, mark byte) host.Account {
 	return host.Account{
 		JID:      j,
 		Disabled: mark%2 == 1,
+		Removing: mark%4 == 3,
 		SCRAM: map[string]stanza.SCRAMKeys{
 			"SHA-1":   {Salt: []byte{mark, 0, 255}, Iterations: 4096, StoredKey: []byte{1, mark}, ServerKey: []byte{2, mark}},
 			"SHA-512": {Salt: []byte{mark}, Iterations: 1 << 20, StoredKey: []byte{3, mark}, ServerKey: []byte{4, mark}},
@@ -155,6 +159,49 @@ func list(t *testing.T, s host.AccountStore) {
 			t.Errorf("List(%q, %q, %d) = %v, %v; want %v", tt.domain, tt.after, tt.limit, got, err, tt.want)
 		}
 	}
+}
+
+// removing: an account that is being removed is there for those who look for it,
+// and in no list.
+func removing(t *testing.T, s host.AccountStore) {
+	ctx := t.Context()
+	wantRemoving := func(want ...stanza.JID) {
+		t.Helper()
+		got, err := s.Removing(ctx)
+		slices.SortFunc(got, func(a, b stanza.JID) int { return strings.Compare(a.String(), b.String()) })
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("Removing() = %v, %v; want %v", got, err, want)
+		}
+	}
+	wantRemoving()
+	var all []stanza.JID
+	for _, name := range []string{"a@a.test", "b@a.test", "b@b.test", "c@a.test", "d@a.test"} {
+		all = append(all, jid(t, name))
+		wantErr(t, "Create", s.Create(ctx, host.Account{JID: jid(t, name), Disabled: true}), nil)
+	}
+	wantRemoving()
+	gone := []stanza.JID{all[1], all[2], all[4]}
+	for _, j := range gone {
+		a, err := s.Get(ctx, j)
+		wantErr(t, "Get", err, nil)
+		a.Removing = true
+		wantErr(t, "CompareAndSet", s.CompareAndSet(ctx, a), nil)
+		expect(t, s, a)
+	}
+	wantRemoving(gone...)
+	wantErr(t, "Create of the name of one that is being removed", s.Create(ctx, sample(gone[0], 0)), host.ErrExists)
+	for after, want := range map[string][]stanza.JID{"": {all[0]}, "a": {all[3]}, "c": nil} {
+		got, err := s.List(ctx, "a.test", after, 1)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("List(a.test, %q, 1) = %v, %v; want %v", after, got, err, want)
+		}
+	}
+	a, err := s.Get(ctx, gone[2])
+	wantErr(t, "Get", err, nil)
+	a.Removing = false
+	wantErr(t, "CompareAndSet", s.CompareAndSet(ctx, a), nil)
+	wantErr(t, "Delete", s.Delete(ctx, gone[0]), nil)
+	wantRemoving(gone[1])
 }
 
 func oneWins(t *testing.T, s host.AccountStore) {

@@ -3,8 +3,8 @@ package carbons
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -25,7 +25,7 @@ type Config struct {
 type Service struct {
 	sessions Sessions
 	log      *slog.Logger
-	options  atomic.Pointer[stanza.PerHost[*Options]]
+	options  perhost.Switch[*Options]
 }
 
 // New returns a Service that is off everywhere until it is configured.
@@ -33,17 +33,15 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{sessions: c.Sessions, log: c.Log}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
+	return &Service{sessions: c.Sessions, log: c.Log}
 }
 
 // Configure takes new options; nil means off. Sessions keep what they have
 // switched on: the router asks Offered before it copies.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether the accounts of a domain have message carbons.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // HandleIQ answers requests of a session to its own account. Doing again what is
 // done already is no error.

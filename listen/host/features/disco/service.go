@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -39,7 +39,7 @@ type Config struct {
 // Service answers for domains and for accounts.
 type Service struct {
 	config  Config
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 }
 
 // New returns a Service that is off everywhere until it is configured.
@@ -47,16 +47,14 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{config: c}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
+	return &Service{config: c}
 }
 
 // Configure takes new options; nil means off.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether a domain and its accounts can be asked.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // HandleIQ answers requests of both namespaces to a domain, to the sender's own
 // account and to others.
@@ -69,7 +67,7 @@ func (s *Service) Offered(domain string) bool { return s.options.Load().For(doma
 // See XEP-0030, sections 3, 4 and 8.
 func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error) {
 	to := addressee(iq)
-	o := s.options.Load().For(to.Domain())
+	o := s.options.For(to.Domain())
 	if o == nil {
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
 	}

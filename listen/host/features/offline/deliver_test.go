@@ -119,6 +119,27 @@ func TestDetached(t *testing.T) {
 	wantIDs(t, "the rest", comes(t, s, juliet), "3")
 }
 
+// A session may lose some of what it holds.
+func TestLostInPart(t *testing.T) {
+	s := newService(new(Memory), Defaults())
+	a := newSession(t, juliet)
+	one := keepIt(t, s, message(t, juliet, "1"), a)
+	two := keepIt(t, s, message(t, juliet, "2"), a)
+	if b := newSession(t, juliet); !s.Holds(a.user, a) || s.Holds(b.user, b) || s.Holds(jid(t, "nurse@a.test"), a) {
+		t.Error("the session that was handed messages does not hold them, or another one does")
+	}
+	s.Lost(a.user, a, two.kept.Kept, two.kept.Kept+1)
+	b := comes(t, s, juliet)
+	wantIDs(t, "another one", b, "2")
+	s.Arrived(b.user, []uint64{two.kept.Kept})
+	s.Arrived(a.user, []uint64{one.kept.Kept})
+	if s.Holds(a.user, a) {
+		t.Error("the session holds what has arrived")
+	}
+	s.Lost(a.user, a)
+	wantIdle(t, s)
+}
+
 // done may say that a session has not taken the copy.
 func TestLostWithinDone(t *testing.T) {
 	s := newService(new(Memory), Defaults())

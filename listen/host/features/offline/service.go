@@ -5,9 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -30,7 +30,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 	keeping chan struct{} // has one for each Keep under way
 
 	mu       sync.Mutex // never held in calls of the store, of done and of send
@@ -42,22 +42,20 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{
+	return &Service{
 		store:    c.Store,
 		log:      c.Log,
 		keeping:  make(chan struct{}, MaxKeeping),
 		accounts: make(map[stanza.JID]*account),
 	}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
 }
 
 // Configure takes new options; nil ones switch the service off for a domain.
 // What is in the store stays there.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether the accounts of a domain have offline messages.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // Stats are numbers of the moment.
 type Stats struct {
@@ -81,7 +79,7 @@ func (s *Service) Stats() Stats {
 // to hold the message; Lost is for those that do not take it.
 // See XEP-0160, section 2.
 func (s *Service) Keep(ctx context.Context, m *stanza.Stanza, to []stanza.Sink, done func(kept *stanza.Stanza, err error)) {
-	o := s.options.Load().For(m.To.Domain())
+	o := s.options.For(m.To.Domain())
 	if o == nil {
 		done(nil, &stanza.Error{Condition: stanza.ServiceUnavailable})
 		return
@@ -130,7 +128,8 @@ func (o *Options) prepare(m *stanza.Stanza, l Limits, taken bool) (*stanza.Stanz
 	return m.WithDelay(time.Now())
 }
 
-// refusal turns an error of the store into that for the sender, nil for none.
+// refusal turns an error of the store into that for the sender, nil for none. An
+// account that is full answers as one that does not exist.
 func (o *Options) refusal(m *stanza.Stanza, err error) error {
 	switch {
 	case !errors.Is(err, ErrFull):
@@ -138,7 +137,7 @@ func (o *Options) refusal(m *stanza.Stanza, err error) error {
 	case m.Type == stanza.TypeGroupchat && !o.BounceGroupchat:
 		return nil
 	}
-	return &stanza.Error{Condition: stanza.ServiceUnavailable, Text: "the recipient has too many messages waiting"}
+	return &stanza.Error{Condition: stanza.ServiceUnavailable}
 }
 
 // Remove deletes the messages of an account and waits for the store.

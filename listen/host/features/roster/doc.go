@@ -5,9 +5,13 @@
 //
 //   - a subscription that was approved before (section 3.4) is used up by the
 //     request that it lets through;
-//   - the request of somebody who is no contact takes a place in the roster, but
-//     never one of the second half of max_items, so that strangers cannot fill
-//     it. One for which there is no place is denied;
+//   - the request of somebody who is no contact takes a place in the roster. Such
+//     strangers have at most half of max_items. When that is full, or the roster,
+//     a new request, or contact, displaces one that nobody has answered: of the
+//     domain that has made most of them the oldest one, of which nobody is told.
+//     One for which there is no place even so is denied;
+//   - a resource that comes is told of 100 requests at most: of the domains that
+//     have made the fewest, the newest;
 //   - a request is kept with what it contains up to 4096 bytes, and without its
 //     payload if it is longer. The first one counts until it is answered;
 //   - removing a contact also denies its request and takes back one's own;

@@ -10,8 +10,9 @@ type Options struct {
 	Access acl.Access `conf:"access"`
 
 	// MaxItems is how many contacts a user has at most, those whose requests
-	// nobody answered included; at most half of them are strangers who ask. 0: no
-	// limit. Default: 5000. An extension.
+	// nobody answered included; at most half of them are strangers who ask, and
+	// they make place for contacts and for other strangers. 0: no limit.
+	// Default: 5000. An extension.
 	MaxItems int `conf:"max_items,count=100000"`
 
 	// StoreCurrentID would store the version of a roster rather than compute it.

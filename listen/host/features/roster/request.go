@@ -50,7 +50,7 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 // update adds a contact or changes its name and groups.
 // See RFC 6121, sections 2.3 and 2.4.
 func (s *Service) update(ctx context.Context, user stanza.JID, e entry, o *Options) error {
-	err := s.change(ctx, user, e.contact, o.MaxItems, nil, func(i Item) (Item, effect) {
+	err := s.change(ctx, user, e.contact, o.placeForContact(), nil, func(i Item) (Item, effect) {
 		i.Listed, i.Name, i.Groups = true, e.name, e.groups
 		return i, seen
 	})
@@ -69,7 +69,7 @@ func refusal(err error) error {
 // See RFC 6121, section 2.5.
 func (s *Service) remove(ctx context.Context, user, contact stanza.JID) error {
 	var gone Item
-	err := s.change(ctx, user, contact, 0, nil, func(i Item) (Item, effect) {
+	err := s.change(ctx, user, contact, place{}, nil, func(i Item) (Item, effect) {
 		gone = i
 		if !i.Listed {
 			return i, nothing

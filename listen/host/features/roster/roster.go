@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/acl"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -55,7 +56,7 @@ type Service struct {
 	store   Store
 	router  Router
 	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 	busy    accounts
 	epoch   string        // begins the versions that clients see
 	pushes  atomic.Uint64 // so many were sent
@@ -71,14 +72,13 @@ func New(c Config) *Service {
 		// It counts from the beginning when the program starts again.
 		s.epoch = rand.Text() + "-"
 	}
-	s.Configure(stanza.PerHost[*Options]{})
 	return s
 }
 
 // Configure takes new options; nil means off.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
-func (s *Service) optionsOf(domain string) *Options { return s.options.Load().For(domain) }
+func (s *Service) optionsOf(domain string) *Options { return s.options.For(domain) }
 
 // Offered reports whether the accounts of a domain have rosters.
 func (s *Service) Offered(domain string) bool { return s.optionsOf(domain) != nil }
@@ -117,7 +117,7 @@ const (
 // of version 0. What f returns is stored, or removed when nothing is left of it,
 // and pushed; stored, which may be nil, is called in between. f is called again
 // when somebody else was faster.
-func (s *Service) change(ctx context.Context, user, contact stanza.JID, limit int, stored func(), f func(Item) (Item, effect)) error {
+func (s *Service) change(ctx context.Context, user, contact stanza.JID, p place, stored func(), f func(Item) (Item, effect)) error {
 	defer s.busy.lock(user)()
 	for range maxTries {
 		old, err := s.store.Get(ctx, user, contact)
@@ -131,7 +131,12 @@ func (s *Service) change(ctx context.Context, user, contact stanza.JID, limit in
 		if e == nothing {
 			return nil
 		}
-		now.Version, err = s.put(ctx, user, old, now, limit)
+		now.Version, err = s.put(ctx, user, old, now, p.limit)
+		if errors.Is(err, ErrFull) {
+			if err = s.makePlace(ctx, user, &p); err == nil {
+				continue
+			}
+		}
 		switch {
 		case errors.Is(err, ErrChanged), errors.Is(err, ErrNoItem):
 			continue

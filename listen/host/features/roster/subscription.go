@@ -1,7 +1,6 @@
 package roster
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -39,7 +38,7 @@ func (s *Service) Outbound(ctx context.Context, st *stanza.Stanza) (Change, erro
 		return Change{}, forbidden()
 	}
 	var c Change
-	err := s.change(ctx, user, contact, o.MaxItems, nil, func(i Item) (Item, effect) {
+	err := s.change(ctx, user, contact, o.placeForContact(), nil, func(i Item) (Item, effect) {
 		old := i.state()
 		var now state
 		now, c = old.outbound(st.Type)
@@ -92,17 +91,13 @@ func (s *Service) Inbound(ctx context.Context, st *stanza.Stanza, pass func()) (
 	case user == contact:
 		return Change{}, nil
 	}
-	limit := 0
-	if o.MaxItems > 0 {
-		limit = max(o.MaxItems/2, 1)
-	}
 	var c Change
 	deliver := func() {
 		if c.Pass {
 			pass()
 		}
 	}
-	err := s.change(ctx, user, contact, limit, deliver, func(i Item) (Item, effect) {
+	err := s.change(ctx, user, contact, o.placeForStranger(), deliver, func(i Item) (Item, effect) {
 		old := i.state()
 		var now state
 		now, c = old.inbound(st.Type)
@@ -117,7 +112,7 @@ func (s *Service) Inbound(ctx context.Context, st *stanza.Stanza, pass func()) (
 	})
 	switch {
 	case errors.Is(err, ErrFull):
-		s.log.Info("no place for a request of subscription", "user", user, "from", contact)
+		s.log.Debug("no place for a request of subscription", "user", user, "from", contact)
 		return Change{Reply: stanza.TypeUnsubscribed}, nil
 	case err != nil:
 		return Change{}, err
@@ -139,8 +134,9 @@ func plainRequest(from, to stanza.JID) *stanza.Stanza {
 	return &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeSubscribe, From: from, To: to}
 }
 
-// Presence returns what a user's presence concerns. Of the requests it has the
-// oldest 100; the others follow when these are answered.
+// Presence returns what a user's presence concerns. Of the requests it has 100,
+// oldest first: those that would be displaced last. The others follow when these
+// are answered.
 func (s *Service) Presence(ctx context.Context, user stanza.JID) (Audience, error) {
 	var a Audience
 	if !s.Offered(user.Domain()) {
@@ -165,14 +161,13 @@ func (s *Service) Presence(ctx context.Context, user stanza.JID) (Audience, erro
 	if err != nil {
 		return Audience{}, err
 	}
-	a.Requests = s.oldest(user, asked)
+	a.Requests = s.requests(user, shown(asked))
 	return a, nil
 }
 
-// oldest returns the requests that were made first.
-func (s *Service) oldest(user stanza.JID, asked []Item) (requests []*stanza.Stanza) {
-	slices.SortFunc(asked, func(a, b Item) int { return cmp.Compare(a.Version, b.Version) })
-	for _, i := range asked[:min(len(asked), maxRequests)] {
+// requests returns the requests as they came.
+func (s *Service) requests(user stanza.JID, asked []Item) (requests []*stanza.Stanza) {
+	for _, i := range asked {
 		r, err := stanza.Parse(i.Request)
 		if err != nil {
 			s.log.Warn("what is kept of a request cannot be read", "user", user, "from", i.Contact, "err", err)

@@ -360,61 +360,6 @@ func TestBrokenRequest(t *testing.T) {
 	}
 }
 
-func TestRequestBounds(t *testing.T) {
-	s, f := newService(func(o *Options) { o.MaxItems = 2 * 150 })
-	refused := 0
-	for n := range 200 {
-		c, err := inbound(t, s, presence(t, "subscribe", fmt.Sprintf("%03d@b.test", 200-n), juliet))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c == (Change{Reply: stanza.TypeUnsubscribed}) {
-			refused++
-		}
-	}
-	if refused != 50 {
-		t.Errorf("got %d requests refused, want 50", refused)
-	}
-	a, err := s.Presence(t.Context(), jid(t, juliet))
-	if err != nil || len(a.Requests) != maxRequests {
-		t.Fatalf("got %d requests, %v, want %d", len(a.Requests), err, maxRequests)
-	}
-	if got := a.Requests[0].From; got != jid(t, "200@b.test") {
-		t.Errorf("got %s first, want the oldest", got)
-	}
-	for n := range 150 { // the user's own places are still there
-		if got := set(t, s, fmt.Sprintf("<item jid='%d@c.test'/>", n)); got != "" {
-			t.Fatalf("contact %d: got %s", n, got)
-		}
-	}
-	if got := set(t, s, "<item jid='one@d.test'/>"); got != "resource-constraint" {
-		t.Errorf("got %q, want resource-constraint", got)
-	}
-	if got := set(t, s, "<item jid='1@c.test' name='One'/>"); got != "" {
-		t.Errorf("a contact that is there: got %s", got)
-	}
-	_, err = s.Outbound(t.Context(), presence(t, "subscribe", juliet, "one@d.test"))
-	if !errors.Is(err, &stanza.Error{Condition: stanza.ResourceConstraint}) {
-		t.Errorf("got %v, want resource-constraint", err)
-	}
-	if _, err := s.Outbound(t.Context(), presence(t, "subscribe", juliet, "1@c.test")); err != nil {
-		t.Errorf("a contact that is there: got %v", err)
-	}
-	wantStrings(t, "routed", f.takeRouted())
-}
-
-// With the least max_items a request has no place of its own.
-func TestOneItem(t *testing.T) {
-	s, _ := newService(func(o *Options) { o.MaxItems = 1 })
-	if c := in(t, s, stanza.TypeSubscribe); !c.Pass {
-		t.Errorf("got %+v, want it to pass", c)
-	}
-	c, err := inbound(t, s, presence(t, "subscribe", "other@b.test", juliet))
-	if err != nil || c.Reply != stanza.TypeUnsubscribed {
-		t.Errorf("got %+v, %v, want a denial", c, err)
-	}
-}
-
 func TestAudience(t *testing.T) {
 	s, _ := newService(nil)
 	for n, name := range []string{"Both", "To", "From", "None", "None + Pending In", "To + Pending In", "From + Pending Out"} {

@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/perhost"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -18,7 +18,7 @@ type Config struct {
 // Service stamps messages.
 type Service struct {
 	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
+	options perhost.Switch[*Options]
 }
 
 // New returns a Service that is off everywhere until it is configured.
@@ -26,16 +26,14 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{log: c.Log}
-	s.Configure(stanza.PerHost[*Options]{})
-	return s
+	return &Service{log: c.Log}
 }
 
 // Configure takes new options; nil means off.
-func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Store(&o) }
+func (s *Service) Configure(o stanza.PerHost[*Options]) { s.options.Configure(o) }
 
 // Offered reports whether messages to the accounts of a domain are stamped.
-func (s *Service) Offered(domain string) bool { return s.options.Load().For(domain) != nil }
+func (s *Service) Offered(domain string) bool { return s.options.For(domain) != nil }
 
 // Stamp returns a copy of a message to an account of this server, which the
 // caller knows it to be, with the id that the account assigns to it as its last
