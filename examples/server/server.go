@@ -165,7 +165,15 @@ func (s *server) begin(ctx context.Context) error {
 	}
 	s.loaded.note(s.config)
 	s.warnOfDescriptors(s.config)
+	s.background.begin(s.recoverRemovals)
 	return s.createAccounts(ctx)
+}
+
+// recoverRemovals finishes the removals of accounts that the last stop broke off.
+func (s *server) recoverRemovals(ctx context.Context) {
+	if err := s.host.Accounts.Recover(ctx); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "accounts that are being removed are still there in part: the next start goes on", netserve.KeyErr, err)
+	}
 }
 
 // createAccounts creates those of the command line and, for the built-in
