@@ -21,8 +21,9 @@ const retryAfter = time.Second
 // Other sinks get it as it is.
 //
 // Whoever asks for it goes on with it up to the end of the first window, and a
-// goroutine of the session from there. Messages that come meanwhile wait behind
-// the turn, those that the lane does not hold in the store.
+// goroutine of the session from there, which the end of the session waits for.
+// Messages that come meanwhile wait behind the turn, and in the store if the lane
+// is full.
 type catchup struct {
 	l  *Local
 	me *session
@@ -36,14 +37,15 @@ type catchup struct {
 	stop func()    // ends the goroutine; nil: there is none
 	done chan struct{}
 
-	greeting greeting    // of who goes on with it
+	// Whoever goes on with it has these.
+	greeting *greeting   // nil: it is over
 	short    bool        // it was not to have everything
 	watches  atomic.Bool // it waits for what the lane waits for
 }
 
-// join returns the catch-up of a session that has ended in no way, begun by now if
-// mine says so: then the caller has to call run. messages says that it has to look
-// into the store from now on; the messages to the session wait until it has.
+// join returns the catch-up of a session, nil if that has ended. mine says that
+// there was none: then the caller has to call run. messages says that it has to
+// look into the store from now on; the messages to the session wait until it has.
 func (l *Local) join(me *session, messages bool) (c *catchup, mine bool) {
 	me.mu.Lock()
 	defer l.drain(me)
@@ -83,7 +85,14 @@ func (l *Local) catchUp(ctx context.Context, to *session) error {
 
 // run goes on until the end or, for a sink that confirms, the first wait.
 func (c *catchup) run(ctx context.Context) error {
+	returned := false
+	defer func() {
+		if !returned { // others wait for the turn
+			c.finish(true)
+		}
+	}()
 	over, err := c.advance(ctx)
+	returned = true
 	if over {
 		return err
 	}
@@ -230,6 +239,8 @@ func (c *catchup) put(s *stanza.Stanza) error {
 	err := c.me.put(s)
 	if err != nil {
 		c.remove(s)
+	} else if c.asks() {
+		c.ask()
 	}
 	return err
 }

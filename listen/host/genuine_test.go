@@ -19,26 +19,8 @@ func TestNobodySpeaksForTheServer(t *testing.T) {
 		delay  = "<delay xmlns='urn:xmpp:delay' from='a.test' stamp='2001-01-01T00:00:00Z'/>"
 		others = "<stanza-id xmlns='urn:xmpp:sid:0' by='room@b.test' id='true'/><delay xmlns='urn:xmpp:delay' from='room@b.test' stamp='2002-01-01T00:00:00Z'/>"
 	)
-	f, ids := host.Messenger(), stanzaid.Defaults()
-	f.StanzaID.Value = &ids
-	h, err := host.New(host.Config{Options: hosts("a.test"), Features: f})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Accounts.Create(t.Context(), jid(t, "juliet@a.test"), "secret"); err != nil {
-		t.Fatal(err)
-	}
-	sink := new(listentest.Sink)
-	full := jid(t, "juliet@a.test/x")
-	login := func() {
-		if _, err := h.Local.Bind(t.Context(), stanza.Binding{JID: full, Sink: sink}); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Local.Route(t.Context(), &stanza.Stanza{Kind: stanza.Presence, From: full}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	login()
+	h, sink, full := stampingWorld(t)
+	bindAvailable(t, h, full, sink)
 	for _, tt := range []struct {
 		typ, to string
 		stored  bool
@@ -63,7 +45,7 @@ func TestNobodySpeaksForTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		if tt.stored {
-			login()
+			bindAvailable(t, h, full, sink)
 		}
 		list := sink.Stanzas()[n:]
 		if len(list) == 0 {
@@ -81,5 +63,32 @@ func TestNobodySpeaksForTheServer(t *testing.T) {
 		if got := strings.Contains(after, "from='a.test'"); got != tt.stored {
 			t.Errorf("%s to %s: a delay of the server: %t", tt.typ, tt.to, got)
 		}
+	}
+}
+
+// stampingWorld is a host with stanza ids and the account juliet; it returns what
+// a session of her has.
+func stampingWorld(t *testing.T) (*host.Host, *listentest.Sink, stanza.JID) {
+	t.Helper()
+	f, ids := host.Messenger(), stanzaid.Defaults()
+	f.StanzaID.Value = &ids
+	h, err := host.New(host.Config{Options: hosts("a.test"), Features: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Accounts.Create(t.Context(), jid(t, "juliet@a.test"), "secret"); err != nil {
+		t.Fatal(err)
+	}
+	return h, new(listentest.Sink), jid(t, "juliet@a.test/x")
+}
+
+// bindAvailable makes an available session.
+func bindAvailable(t *testing.T, h *host.Host, full stanza.JID, sink *listentest.Sink) {
+	t.Helper()
+	if _, err := h.Local.Bind(t.Context(), stanza.Binding{JID: full, Sink: sink}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Local.Route(t.Context(), &stanza.Stanza{Kind: stanza.Presence, From: full}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -34,11 +34,15 @@ func (g *greeting) isEmpty(me *session) bool {
 func (c *catchup) introduce(ctx context.Context) (over bool, err error) {
 	c.me.mu.Lock()
 	if c.next != nil {
-		c.greeting, c.next = *c.next, nil
+		c.greeting, c.next = c.next, nil
 	}
 	c.me.mu.Unlock()
+	g := c.greeting
+	if g == nil {
+		return true, nil
+	}
 	var errs []error
-	if g := &c.greeting; len(g.others) > 0 && !g.contact.IsZero() { // time has passed since it was asked
+	if len(g.others) > 0 && !g.contact.IsZero() { // time has passed since it was asked
 		sees, err := c.l.sees(ctx, c.me, g.contact, g.others)
 		if !sees {
 			g.others = nil
@@ -46,7 +50,7 @@ func (c *catchup) introduce(ctx context.Context) (over bool, err error) {
 		errs = append(errs, err)
 	}
 	for c.me.available() {
-		more, err := c.hear(ctx)
+		more, err := c.hear(ctx, g)
 		switch {
 		case errors.Is(err, errLater):
 			return false, errors.Join(errs...)
@@ -59,13 +63,12 @@ func (c *catchup) introduce(ctx context.Context) (over bool, err error) {
 			break
 		}
 	}
-	c.greeting = greeting{}
+	c.greeting = nil
 	return true, errors.Join(errs...)
 }
 
 // hear does one thing of the greeting, and reports whether there was one.
-func (c *catchup) hear(ctx context.Context) (more bool, err error) {
-	g := &c.greeting
+func (c *catchup) hear(ctx context.Context, g *greeting) (more bool, err error) {
 	switch {
 	case len(g.others) > 0:
 		if err := c.reveal(g.others[0]); err != nil {

@@ -26,10 +26,10 @@ type lane struct {
 	busy atomic.Bool // there are parcels, or one is being delivered
 
 	mu       sync.Mutex // never held while a sink or a host interface is called
+	draining bool       // somebody works off the parcels
 	parcels  []parcel
 	messages int // of parcels
 	bytes    int
-	draining bool // somebody works off the parcels
 }
 
 // parcel is something in a lane; keep or turn may be nil.

@@ -24,12 +24,13 @@ type session struct {
 	since atomic.Uint64
 	lane  lane // of messages
 
-	catchup atomic.Pointer[catchup] // changed with mu; nil: it has missed nothing
+	// catchup changes with mu; nil: it has missed nothing.
+	catchup atomic.Pointer[catchup]
 
-	mu       sync.Mutex
-	removal  *removal
 	directed map[stanza.JID]uint64 // who was sent directed presence, and when by table.clock
-	ended    bool                  // then nothing changes any more
+	removal  *removal
+	mu       sync.Mutex // of these
+	ended    bool       // then nothing changes any more
 }
 
 // Flags of the router, beside the marks of the features.

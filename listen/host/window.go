@@ -155,6 +155,14 @@ func (w *window) poke() {
 	w.wake()
 }
 
+// asks reports whether it is time to ask: several times in a window, so that the
+// sink need not be without work.
+func (w *window) asks() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.loose >= MaxWindow/4 || w.light >= MaxWindowBytes/4
+}
+
 // ask asks the sink to confirm what it has not been asked for.
 func (w *window) ask() {
 	w.mu.Lock()

@@ -8,10 +8,11 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// pageSize and pageBytes are how much is read at once.
+// pageSize and pageBytes are how much is read at once. A session that catches up
+// gets about as much from one Deliver.
 const (
 	pageSize  = 100
-	pageBytes = 1 << 20
+	pageBytes = 256 << 10
 )
 
 // Deliver sends what is kept for an account to one of its sessions, oldest
