@@ -152,14 +152,14 @@ type SessionEvents interface {
 
 	// Arrived says that the client has got stanzas that a store keeps
 	// (Stanza.Kept): it has acknowledged them, or without acknowledgements they
-	// were written. It must not block.
+	// were written. It comes after Bound and before Ended. It must not block.
 	Arrived(s stanza.SessionInfo, kept []uint64)
 
 	// Ended comes after Release. undelivered are the stanzas that were queued
 	// and never reached the client, oldest first: neither written nor, with
 	// acknowledgements, acknowledged. The host decides what becomes of them. The
 	// connection may still be closing.
-	// When it returns, others are told that their stanzas are safe. reason is nil
-	// if the client closed the stream in order.
+	// When it returns, others are told that their stanzas are safe; if it panics,
+	// they never are. reason is nil if the client closed the stream in order.
 	Ended(ctx context.Context, s stanza.SessionInfo, undelivered []stanza.Queued, reason error)
 }

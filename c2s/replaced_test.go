@@ -169,6 +169,75 @@ func TestKickWritesTheQueue(t *testing.T) {
 	})
 }
 
+// TestAcksWhileEnding checks that what a client acknowledges while the last
+// stanzas are being written is not handed back; nothing else that it sends is
+// heard.
+func TestAcksWhileEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, manage, func(r *rig) { r.sm.MaxAckQueue = 20 })
+		c, id := r.managed("ana", "boat")
+		sink := r.fake.sink("ana@one.test/boat")
+		if err := sink.Deliver(keptMessage(100)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 19 { // more than the connection takes
+			if err := sink.Deliver(bigMessage(fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if err := sink.Deliver(numberedMessage(101)); !errors.Is(err, stanza.ErrQueueFull) {
+			t.Errorf("got %v, want %v", err, stanza.ErrQueueFull)
+		}
+		synctest.Wait()
+		released := len(r.fake.released)
+		c.Expect("<message id='9'>")
+		c.Send("<message id='unheard' to='bo@one.test'/>" + smRequest + "<message to='@'/>" + smAck(5) + "<presence/>" + smAck(11))
+		other := r.authenticated("ana")
+		other.Send(smResume(id, 11))
+		other.Expect(failedWith("item-not-found"))
+		synctest.Wait()
+		if len(r.fake.ended) > 0 || released != 1 {
+			t.Errorf("got %d ends, released %d times, want it released and not ended while it is being written", len(r.fake.ended), released)
+		}
+		if got := fmt.Sprint(r.fake.arrived); got != "[100]" {
+			t.Errorf("got %s arrived, want [100]", got)
+		}
+		if got := c.expectError("resource-constraint"); !strings.Contains(got, "<message id='18'>") || highestAck(t, got) > 0 {
+			t.Errorf("got %d bytes, %d acknowledged, want all that was queued, and no acknowledgement", len(got), highestAck(t, got))
+		}
+		end := <-r.fake.ended
+		if want := "10 11 12 13 14 15 16 17 18"; undelivered(end) != want {
+			t.Errorf("got %q undelivered, want %q", undelivered(end), want)
+		}
+		if n := len(r.fake.routed); n > 0 {
+			t.Errorf("%d stanzas were routed after the session had been ended, want none", n)
+		}
+		synctest.Wait()
+		if n := r.server.Stats(); n.Sessions > 0 || len(r.fake.ended) > 0 || len(r.fake.detached) > 0 {
+			t.Errorf("got %+v, %d more ends, %d detached, want nothing left", n, len(r.fake.ended), len(r.fake.detached))
+		}
+	})
+}
+
+// TestWrongAckWhileEnding checks that a client that lies to the last loses
+// nothing but its connection.
+func TestWrongAckWhileEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, manage)
+		c, _ := r.managed("ana", "boat")
+		deliverBig(r, c)
+		synctest.Wait()
+		r.fake.sink("ana@one.test/boat").Kick(errShutdown)
+		c.Send(smAck(1000))
+		c.ExpectEOF()
+		if end := <-r.fake.ended; len(end.undelivered) != 20 || !errors.Is(end.reason, errShutdown) {
+			t.Errorf("got %d undelivered, reason %v, want 20, %v", len(end.undelivered), end.reason, errShutdown)
+		}
+		c.Close()
+	})
+}
+
 // TestKickBeforeBound kicks a session as early as can be: it ends after the host
 // has heard of it, once, and at once.
 func TestKickBeforeBound(t *testing.T) {

@@ -70,8 +70,7 @@ func (x *session) Kick(reason *stanza.StreamError) {
 }
 
 // hurry ends a session that was kicked without waiting for its connection: the
-// client may be gone, and if it is there, its acknowledgements do not count any
-// more.
+// client may be gone.
 func (x *session) hurry() {
 	x.mu.Lock()
 	defer x.mu.Unlock()

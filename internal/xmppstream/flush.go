@@ -2,6 +2,7 @@ package xmppstream
 
 import (
 	"iter"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -53,21 +54,39 @@ type farewell struct {
 
 // flush writes what is queued and returns when nothing is left, or when the
 // outbox ended; then it closes the transport. A panic breaks the connection.
+//
+// Its frame and those of what it calls are small: with more of a stack a
+// goroutine that lives for one batch costs three times as much.
 func (b *Outbox) flush() {
-	defer b.writing.Done()
 	w := b.work
 	var last farewell
+	defer b.flushed(w, &last)
+	for b.more(w, &last) {
+		w.encode(w.namespace)
+		if w.managed {
+			b.number(w)
+		}
+		if err := w.t.Write(stanza.Batch{Bytes: w.buf, Ends: w.ends}); err != nil {
+			last = b.fail(w, err)
+			return
+		}
+	}
+}
+
+// flushed is deferred by flush.
+func (b *Outbox) flushed(w *workspace, last *farewell) {
+	defer b.writing.Done()
+	if v := recover(); v != nil {
+		*last = b.panicked(w, &netserve.PanicError{Value: v, Stack: debug.Stack()})
+	}
+	if last.t != nil {
+		b.close(*last)
+	}
+}
+
+// close closes the transport of a flusher that is done.
+func (b *Outbox) close(last farewell) {
 	err := netserve.Guard(func() error {
-		last = b.write(w)
-		return nil
-	})
-	if err != nil {
-		last = b.panicked(w, err)
-	}
-	if last.t == nil {
-		return
-	}
-	err = netserve.Guard(func() error {
 		_ = last.t.SetWriteDeadline(time.Time{})
 		_ = last.t.Close(last.reason)
 		return nil
@@ -77,26 +96,9 @@ func (b *Outbox) flush() {
 	}
 }
 
-// write writes batch after batch.
-func (b *Outbox) write(w *workspace) farewell {
-	for {
-		goOn, last := b.more(w)
-		if !goOn {
-			return last
-		}
-		w.encode(w.namespace)
-		if w.managed {
-			b.number(w)
-		}
-		if err := w.t.Write(stanza.Batch{Bytes: w.buf, Ends: w.ends}); err != nil {
-			return b.fail(w, err)
-		}
-	}
-}
-
 // more counts off the batch that was written and sees to the next. It reports
-// false when the flusher's work is done.
-func (b *Outbox) more(w *workspace) (bool, farewell) {
+// false when the flusher's work is done but for last.
+func (b *Outbox) more(w *workspace, last *farewell) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.wrote(w)
@@ -109,25 +111,25 @@ func (b *Outbox) more(w *workspace) (bool, farewell) {
 	switch {
 	case b.t == nil: // Detach waits for us
 		b.putBack(w)
-		return false, farewell{}
+		return false
 	case b.over != nil && b.over.err != nil: // no answer to a request
-		return false, b.broken(w, nil)
+		*last = b.broken(w, nil)
+		return false
 	case len(w.taken) > 0 || b.hasAcks():
 		w.managed = b.acks != nil // since wrote let mu go, it may be
 		now := time.Now()
 		b.times.note(b.taken, b.done, now)
 		_ = w.t.SetWriteDeadline(b.deadline(now))
-		return true, farewell{}
+		return true
 	}
 	// A deadline that passed while nothing is written would still break what
 	// others write, such as TLS that answers an update of keys.
 	_ = w.t.SetWriteDeadline(time.Time{})
-	var last farewell
 	if b.state != outboxOpen {
-		last = farewell{w.t, b.why().reason}
+		*last = farewell{w.t, b.why().reason}
 	}
 	b.release(w)
-	return false, last
+	return false
 }
 
 // wrote counts off a batch. It lets mu go for a moment if somebody waits for
@@ -153,6 +155,11 @@ func (b *Outbox) wrote(w *workspace) {
 	if list == nil && kept == nil {
 		return
 	}
+	b.tellUnlocked(kept, list)
+}
+
+// tellUnlocked lets mu go and tells those who wait.
+func (b *Outbox) tellUnlocked(kept []uint64, list []marker) {
 	b.mu.Unlock()
 	defer b.mu.Lock() // after a panic, too
 	b.tell(kept, list)
