@@ -3,22 +3,11 @@ package c2s
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/asn1"
-	"errors"
 	"fmt"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
-
-// What names an XMPP address in a certificate.
-// See RFC 6120, section 13.7.1.4, and RFC 5280, section 4.2.1.6.
-var (
-	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidXMPPAddr       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5}
-)
-
-var errBadName = errors.New("certificate has a malformed subjectAltName")
 
 // verifyClient returns the leaf of the certificate chain that a client showed
 // if a CA vouches for it as a client. own says that the CA is one of those that
@@ -90,54 +79,17 @@ func onlyUser(names []stanza.JID, domain string) (user stanza.JID, err error) {
 // is no JID is an error, not a name less: a certificate without names speaks
 // for everybody.
 func xmppAddrs(cert *x509.Certificate) ([]stanza.JID, error) {
+	names, err := certs.XMPPAddrs(cert)
+	if err != nil {
+		return nil, err
+	}
 	var jids []stanza.JID
-	for _, ext := range cert.Extensions {
-		if !ext.Id.Equal(oidSubjectAltName) {
-			continue
+	for _, name := range names {
+		j, err := stanza.ParseJID(name)
+		if err != nil {
+			return nil, fmt.Errorf("certificate has a malformed xmppAddr: %w", err)
 		}
-		var names []asn1.RawValue
-		if rest, err := asn1.Unmarshal(ext.Value, &names); err != nil || len(rest) > 0 {
-			return nil, errBadName
-		}
-		for _, n := range names {
-			if n.Class != asn1.ClassContextSpecific || n.Tag != 0 { // otherName
-				continue
-			}
-			addr, err := xmppAddr(n.Bytes)
-			if err != nil {
-				return nil, err
-			}
-			if addr == "" {
-				continue
-			}
-			j, err := stanza.ParseJID(addr)
-			if err != nil {
-				return nil, fmt.Errorf("certificate has a malformed xmppAddr: %w", err)
-			}
-			jids = append(jids, j.Bare())
-		}
+		jids = append(jids, j.Bare())
 	}
 	return jids, nil
-}
-
-// xmppAddr decodes an otherName:
-//
-//	SEQUENCE { type-id OBJECT IDENTIFIER, value [0] EXPLICIT UTF8String }
-//
-// It returns "" for a name of another type.
-func xmppAddr(der []byte) (string, error) {
-	var id asn1.ObjectIdentifier
-	rest, err := asn1.Unmarshal(der, &id)
-	if err != nil {
-		return "", errBadName
-	}
-	if !id.Equal(oidXMPPAddr) {
-		return "", nil
-	}
-	var addr string
-	rest, err = asn1.UnmarshalWithParams(rest, &addr, "explicit,tag:0,utf8")
-	if err != nil || len(rest) > 0 || addr == "" {
-		return "", errBadName
-	}
-	return addr, nil
 }

@@ -23,6 +23,13 @@ type authority struct {
 	pool *x509.CertPool
 }
 
+// The object identifiers of RFC 5280, section 4.2.1.6, and RFC 6120, section
+// 13.7.1.4.
+var (
+	oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidXMPPAddr       = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 5}
+)
+
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{key: newKey(t), pool: x509.NewCertPool()}

@@ -46,6 +46,9 @@ func appendHeader(dst []byte, h stanza.Header) []byte {
 	dst = append(dst, "<?xml version='1.0'?><stream:stream"...)
 	dst = appendAttr(dst, "xmlns", h.Namespace)
 	dst = appendAttr(dst, "xmlns:stream", stanza.NSStream)
+	if h.Namespace == stanza.NSServer { // XEP-0220, section 2.1.1
+		dst = appendAttr(dst, "xmlns:db", NSDialback)
+	}
 	for _, a := range [...][2]string{
 		{"id", h.ID}, {"from", h.From}, {"to", h.To}, {"version", h.Version}, {"xml:lang", h.Lang},
 	} {

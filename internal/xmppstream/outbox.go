@@ -278,7 +278,15 @@ func (b *Outbox) Undelivered() []stanza.Queued {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	over := b.why()
-	return b.times.of(slices.Concat(over.lost, b.waiting(), over.rest), b.done+1)
+	list := b.times.of(slices.Concat(over.lost, b.waiting(), over.rest), b.done+1)
+	sent := len(over.lost)
+	if b.acks != nil {
+		sent += b.acks.window.len()
+	}
+	for i := range list[:sent] {
+		list[i].Sent = true
+	}
+	return list
 }
 
 // waiting returns what is not done and can still be. The caller holds mu.

@@ -25,6 +25,23 @@ func ParseAuth(e *stanza.Element) (mechanism string, initial []byte, err error) 
 	return mechanism, initial, err
 }
 
+// AppendAuth appends <auth/>. initial is nil for no initial response; an empty one
+// is written as "=".
+// See RFC 6120, section 6.4.2.
+func AppendAuth(dst []byte, mechanism string, initial []byte) []byte {
+	dst = append(dst, "<auth xmlns='"+NSSASL+"'"...)
+	dst = appendAttr(dst, "mechanism", mechanism)
+	switch {
+	case initial == nil:
+		return append(dst, '/', '>')
+	case len(initial) == 0:
+		return append(dst, ">=</auth>"...)
+	}
+	dst = append(dst, '>')
+	dst = base64.StdEncoding.AppendEncode(dst, initial)
+	return append(dst, "</auth>"...)
+}
+
 // ParseResponse returns the data of <response/>, empty but not nil when it has
 // none. Its errors are those of ParseAuth.
 // See RFC 6120, section 6.4.4.

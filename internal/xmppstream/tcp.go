@@ -328,6 +328,20 @@ func (t *TCP) Standalone() bool { return false }
 // apply, and ctx. After an error nothing more is written to the peer.
 // See RFC 6120, section 5.4.3.
 func (t *TCP) StartTLS(ctx context.Context, server *netserve.TLS, domain string) error {
+	return t.encrypt(ctx, func(c net.Conn) net.Conn { return server.Server(c, domain) })
+}
+
+// StartTLSClient makes the client's side of a TLS handshake after <proceed/>,
+// which the caller has read, for a stream that this side has opened. What the peer
+// sent after <proceed/> and before the handshake is thrown away unread. The read
+// and write deadlines apply, and ctx. After an error nothing more is written to the
+// peer.
+func (t *TCP) StartTLSClient(ctx context.Context, config *tls.Config) error {
+	return t.encrypt(ctx, func(c net.Conn) net.Conn { return tls.Client(c, config) })
+}
+
+// encrypt goes on over TLS, which over makes of the connection.
+func (t *TCP) encrypt(ctx context.Context, over func(net.Conn) net.Conn) error {
 	t.reading.take()
 	defer t.reading.give()
 	t.scan.Discard()
@@ -339,7 +353,7 @@ func (t *TCP) StartTLS(ctx context.Context, server *netserve.TLS, domain string)
 		}
 		return errors.New("stream uses TLS already")
 	}
-	conn := server.Server(t.shaped, domain)
+	conn := over(t.shaped)
 	t.waiter = nil
 	t.conn, t.overTLS = conn, true // at once: from here on nobody may write in the clear
 	t.mu.Unlock()

@@ -124,6 +124,13 @@ func (l *Local) IsLocal(domain string) bool {
 	return ok && sink == nil
 }
 
+// Serves reports whether domain, in its canonical form, is served here or
+// registered.
+func (l *Local) Serves(domain string) bool {
+	_, ok := l.domains.Load().sinks[domain]
+	return ok
+}
+
 // Domains returns the registered domains, sorted.
 func (l *Local) Domains() []string {
 	var names []string

@@ -182,6 +182,10 @@ func (l *Local) returnAway(ctx context.Context, s *stanza.Stanza, e *stanza.Erro
 
 // refusal says for the sender why a sink did not take a stanza.
 func refusal(err error) *stanza.Error {
+	var e *stanza.Error
+	if errors.As(err, &e) {
+		return e
+	}
 	if errors.Is(err, stanza.ErrQueueFull) {
 		return &stanza.Error{Condition: stanza.ResourceConstraint, Text: "the recipient's queue is full"}
 	}

@@ -5,8 +5,9 @@ import "time"
 // Sink takes what is delivered to one session, component or server
 // connection. Its methods are safe for concurrent use and never block.
 type Sink interface {
-	// Deliver queues s and returns at once. It returns ErrQueueFull or
-	// ErrClosed when s was not taken; the caller decides what becomes of it.
+	// Deliver queues s and returns at once. It returns ErrQueueFull, ErrClosed or
+	// a *Error for the sender when s was not taken; the caller decides what
+	// becomes of it.
 	// Stanzas are sent in the order in which Deliver took them.
 	Deliver(s *Stanza) error
 
@@ -60,6 +61,9 @@ type SessionInfo struct {
 type Queued struct {
 	Stanza *Stanza
 	Since  time.Time // when the session took it, about to the second; zero: not known
+	// Sent says that the stanza, or a part of it, was written to the connection:
+	// the peer may have it.
+	Sent bool
 }
 
 // Mark is something that a feature remembers of a session for as long as it
