@@ -36,7 +36,7 @@ func XMPPAddrs(cert *x509.Certificate) ([]string, error) {
 // domain, which is in its canonical form: by a dNSName, whose left-most label may
 // be an asterisk, by an SRVName for _xmpp-server, or by an xmppAddr that is the
 // domain. The common name counts only where there is none of these.
-// See RFC 6120, section 13.7.1.2, RFC 6125, section 6.4, and XEP-0178, section 4.
+// See RFC 6120, section 13.7.1.2, RFC 6125, section 6.4, and XEP-0178, section 3.
 func ServesDomain(cert *x509.Certificate, domain string) bool {
 	other, err := readOtherNames(cert)
 	if err != nil {

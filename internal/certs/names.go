@@ -47,6 +47,12 @@ func wildcardOf(name string) string {
 	return "*." + rest
 }
 
+// ASCIIName returns the form of a domain for the DNS and for the server name of
+// TLS: lower case, A-labels for what is not ASCII, no dot at the end. The domain
+// is in its canonical form, as that of a JID is; what cannot be converted stays as
+// it is.
+func ASCIIName(domain string) string { return asciiName(domain) }
+
 // asciiName returns the form in which names are compared: lower case, A-labels
 // for what is not ASCII, canonical IP addresses, no dot at the end. U-labels
 // must be in their canonical form but for letter case, which is what the

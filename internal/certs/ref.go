@@ -75,6 +75,16 @@ func (r *Ref) register(key fileKey, c *content) *file {
 	return f
 }
 
+// latest returns what was read from a file last, be it in use or not yet.
+func (r *Ref) latest(f *file) *content {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f.next != nil {
+		return f.next
+	}
+	return f.live.Load()
+}
+
 func (f *file) getCertificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.live.Load().set.GetCertificate(h)
 }

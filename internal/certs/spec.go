@@ -52,23 +52,7 @@ type Spec struct {
 // Session tickets are encrypted with the keys of the configuration itself, so
 // those who Clone it once a connection lose resumption.
 func (s Spec) Build(ref *Ref) (*tls.Config, []*Problem) {
-	b := builder{ref: ref, files: make(map[fileKey]*file)}
-	base, problems := b.compile(s)
-	own := make(map[string]bool)
-	for _, p := range problems {
-		own[p.Key+p.Error()] = true
-	}
-	hosts := make(map[string]*variant)
-	for _, name := range slices.Sorted(maps.Keys(s.Hosts)) {
-		v, list := b.compile(s.Hosts[name])
-		hosts[asciiName(name)] = v
-		for _, p := range list {
-			if !own[p.Key+p.Error()] { // said already
-				p.Host = name
-				problems = append(problems, p)
-			}
-		}
-	}
+	base, hosts, problems := s.variants(ref)
 	if failed(problems) {
 		return nil, problems
 	}
@@ -82,6 +66,29 @@ func (s Spec) Build(ref *Ref) (*tls.Config, []*Problem) {
 		}
 	}
 	return cfg, problems
+}
+
+// variants reads the files that s names and makes the configurations of s and of
+// its Hosts.
+func (s Spec) variants(ref *Ref) (base *variant, hosts map[string]*variant, problems []*Problem) {
+	b := builder{ref: ref, files: make(map[fileKey]*file)}
+	base, problems = b.compile(s)
+	own := make(map[string]bool)
+	for _, p := range problems {
+		own[p.Key+p.Error()] = true
+	}
+	hosts = make(map[string]*variant)
+	for _, name := range slices.Sorted(maps.Keys(s.Hosts)) {
+		v, list := b.compile(s.Hosts[name])
+		hosts[asciiName(name)] = v
+		for _, p := range list {
+			if !own[p.Key+p.Error()] { // said already
+				p.Host = name
+				problems = append(problems, p)
+			}
+		}
+	}
+	return base, hosts, problems
 }
 
 // variant is the configuration of one name, renewed when its CAs are.
@@ -99,9 +106,15 @@ func (v *variant) config() *tls.Config {
 	if c := v.current.Load(); c != nil && c.ClientCAs == pool {
 		return c
 	}
+	c := v.with(pool)
+	v.current.Store(c)
+	return c
+}
+
+// with returns the configuration with given CAs.
+func (v *variant) with(pool *x509.CertPool) *tls.Config {
 	c := v.template.Clone()
 	c.ClientCAs, c.RootCAs = pool, pool
-	v.current.Store(c)
 	return c
 }
 

@@ -52,17 +52,9 @@ func VerifyPeer(cfg *tls.Config, host string, state tls.ConnectionState, usages 
 // the system, who certify everybody. It asks cfg.GetConfigForClient as
 // VerifyPeer does.
 func ClientCAs(cfg *tls.Config, host string) (*x509.CertPool, error) {
-	if cfg == nil {
-		return nil, nil
-	}
-	if cfg.GetConfigForClient != nil {
-		c, err := cfg.GetConfigForClient(&tls.ClientHelloInfo{ServerName: asciiName(host)})
-		if err != nil {
-			return nil, err
-		}
-		if c != nil {
-			cfg = c
-		}
+	cfg, err := ForHost(cfg, host)
+	if cfg == nil || err != nil {
+		return nil, err
 	}
 	return cfg.ClientCAs, nil
 }

@@ -44,6 +44,9 @@ type Config struct {
 	// Domain is the domain of the stream in its canonical form: user names are
 	// localparts at it.
 	Domain string
+	// Hostnames says that user names are domains of their own: of components
+	// (XEP-0225, section 3).
+	Hostnames bool
 	// Secure says that the stream is encrypted, or local by nature. PLAIN and
 	// X-OAUTH2 need it, unless AllowPlain.
 	Secure     bool
@@ -208,7 +211,11 @@ func (c *Config) user(name string) (stanza.JID, error) {
 	if name == "" {
 		return stanza.JID{}, fail(MalformedRequest, errors.New("user name is empty"))
 	}
-	j, err := stanza.NewJID(name, c.Domain, "")
+	domain := c.Domain
+	if c.Hostnames {
+		name, domain = "", name
+	}
+	j, err := stanza.NewJID(name, domain, "")
 	if err != nil {
 		return stanza.JID{}, fail(NotAuthorized, err)
 	}

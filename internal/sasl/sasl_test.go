@@ -274,3 +274,43 @@ func FuzzStep(f *testing.F) {
 		}
 	})
 }
+
+// hostnames has the secret of one domain.
+type hostnames struct{}
+
+func (hostnames) VerifyPassword(_ context.Context, user stanza.JID, password string) error {
+	if user.String() != "chat.example.com" || password != "pencil" {
+		return stanza.ErrNotAuthorized
+	}
+	return nil
+}
+
+// The user names of components are domains (XEP-0225, section 3).
+func TestHostnames(t *testing.T) {
+	c := testConfig()
+	c.Hostnames, c.Password = true, hostnames{}
+	tests := []struct {
+		msg  string
+		want Condition
+	}{
+		{"\x00chat.example.com\x00pencil", ""},
+		{"\x00Chat.Example.com\x00pencil", ""},
+		{"chat.example.com\x00chat.example.com\x00pencil", ""},
+		{"foo.example.com\x00chat.example.com\x00pencil", InvalidAuthzid},
+		{"\x00foo.example.com\x00pencil", NotAuthorized},
+		{"\x00chat@example.com\x00pencil", NotAuthorized},
+	}
+	for _, tt := range tests {
+		e, err := New(c, Plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = e.Step(context.Background(), []byte(tt.msg))
+		if got := condition(t, err); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.msg, got, tt.want)
+		}
+		if got := e.User().String(); tt.want == "" && got != "chat.example.com" {
+			t.Errorf("%q: got user %q, want chat.example.com", tt.msg, got)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const (
 	NSSession = "urn:ietf:params:xml:ns:xmpp-session"
 
 	NSDialback        = "jabber:server:dialback"     // elements of XEP-0220
-	NSDialbackFeature = "urn:xmpp:features:dialback" // XEP-0220, section 2.7
+	NSDialbackFeature = "urn:xmpp:features:dialback" // XEP-0220, section 2.4
 	NSBidi            = "urn:xmpp:bidi"              // element of XEP-0288
 	NSBidiFeature     = "urn:xmpp:features:bidi"     // XEP-0288, section 2.1
 )

@@ -28,8 +28,11 @@ func parseHeader(s *xmlstream.Start) (stanza.Header, error) {
 		Version: attr(s, "", "version"),
 	}
 	for i := range s.Decls {
-		if d := &s.Decls[i]; len(d.Prefix) == 0 {
+		switch d := &s.Decls[i]; {
+		case len(d.Prefix) == 0:
 			h.Namespace = string(d.URI)
+		case string(d.URI) == NSDialback:
+			h.Dialback = true
 		}
 	}
 	return h, nil

@@ -25,12 +25,16 @@ type TCPOptions struct {
 	// Namespace is the content namespace of the header that precedes an early
 	// stream error; "": stanza.NSClient.
 	Namespace string
+	// Heard is called when bytes of the peer have come, white space between elements
+	// included, in the goroutine that reads. It must not block. nil: nobody is told.
+	Heard func()
 }
 
 // TCP is a stanza.Transport on a connection: TCP, a unix socket, TLS on either.
 // See RFC 6120, section 4.
 type TCP struct {
 	namespace string
+	heard     func()
 	peer      stanza.Peer // without what a handshake adds
 	shaped    *shaper.Conn
 
@@ -74,6 +78,7 @@ var _ stanza.Transport = (*TCP)(nil)
 func NewTCP(c net.Conn, o TCPOptions) *TCP {
 	t := &TCP{
 		namespace: o.Namespace,
+		heard:     o.Heard,
 		peer:      peerOf(c),
 		shaped:    shaper.NewConn(c, o.Rate),
 		reading:   make(turn, 1),
@@ -116,7 +121,13 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.closing {
 		s.budget -= min(n, s.budget)
 	}
+	if s.scan.Buffered() == 0 { // they may have changed while it waited
+		s.scan.SetLimits(s.limits)
+	}
 	s.mu.Unlock()
+	if n > 0 && s.heard != nil {
+		s.heard()
+	}
 	return n, err
 }
 

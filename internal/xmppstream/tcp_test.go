@@ -224,6 +224,64 @@ func TestReadDeadline(t *testing.T) {
 	})
 }
 
+// Limits hold for the element that Read waits for already, if nothing of it has
+// come.
+func TestSetLimitsWhileReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, r := pair(t)
+		s.SetLimits(stanza.Limits{Bytes: 1000})
+		open(t, s, r)
+		errs := make(chan error)
+		read := func() {
+			_, err := s.Read()
+			errs <- err
+		}
+		message := "<message><body>" + strings.Repeat("x", 2000) + "</body></message>"
+		go read()
+		synctest.Wait()
+		s.SetLimits(stanza.Limits{Bytes: 4000})
+		r.send(t, message)
+		if err := <-errs; err != nil {
+			t.Errorf("2000 bytes, limit raised before: got %v, want no error", err)
+		}
+		go read()
+		r.send(t, message[:10])
+		synctest.Wait()
+		s.SetLimits(stanza.Limits{Bytes: 1000})
+		r.send(t, message[10:])
+		if err := <-errs; err != nil {
+			t.Errorf("2000 bytes, limit lowered in the middle: got %v, want no error", err)
+		}
+	})
+}
+
+// Heard is told of all that comes, white space included.
+func TestHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		heard := 0
+		s := NewTCP(a, TCPOptions{Heard: func() { heard++ }})
+		r := listen(t, b)
+		open(t, s, r)
+		before := heard
+		var read sync.WaitGroup
+		read.Go(func() {
+			if _, err := s.Read(); err != nil {
+				t.Error(err)
+			}
+		})
+		for range 3 {
+			r.send(t, " ")
+		}
+		r.send(t, "<message/>")
+		read.Wait()
+		if before == 0 || heard != before+4 {
+			t.Errorf("got %d calls for the header and %d for four writes more", before, heard-before)
+		}
+		_ = a.Close()
+	})
+}
+
 // The rate holds for what the peer sends, from now on.
 func TestSetRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

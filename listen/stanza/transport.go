@@ -71,6 +71,7 @@ type Header struct {
 	Lang      string // xml:lang
 	Version   string // "" when absent, which means before XMPP 1.0
 	Namespace string // content namespace: NSClient, NSServer, NSComponent
+	Dialback  bool   // the peer's declares the namespace of server dialback (XEP-0220, section 2.4.1)
 }
 
 // Incoming is one child of a stream: exactly one of its fields is set.

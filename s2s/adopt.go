@@ -1,0 +1,94 @@
+package s2s
+
+import (
+	"sync"
+
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
+)
+
+// adoptions counts for what outboxes of streams that other servers have opened are
+// in use: an outbox is settled when all of what it had is in other hands.
+type adoptions struct {
+	mu   sync.Mutex
+	uses map[*xmppstream.Outbox]int
+}
+
+func (a *adoptions) begin(out *xmppstream.Outbox) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.uses == nil {
+		a.uses = make(map[*xmppstream.Outbox]int)
+	}
+	a.uses[out]++
+}
+
+func (a *adoptions) end(out *xmppstream.Outbox) {
+	a.mu.Lock()
+	a.uses[out]--
+	last := a.uses[out] == 0
+	if last {
+		delete(a.uses, out)
+	}
+	a.mu.Unlock()
+	if last {
+		out.Settle()
+	}
+}
+
+// adopt offers the outbox of a stream that the server of pr.remote has opened, that
+// goes both ways and has proved that domain: stanzas from pr.local go there. ok is
+// false if there is a stream of our own already, or another such stream. release is
+// to be called when the stream is over, after out.Drain or a failure: what out has
+// not sent is sent otherwise or returned, and in the end out is settled. One outbox
+// may serve many pairs.
+// See XEP-0288.
+func (p *pool) adopt(pr pair, out *xmppstream.Outbox) (release func(), ok bool) {
+	for {
+		l, err := p.obtain(linkKey{pair: pr})
+		if err != nil {
+			return nil, false
+		}
+		switch ok, gone := l.adopt(out); {
+		case ok:
+			return sync.OnceFunc(func() { l.release(out) }), true
+		case !gone:
+			return nil, false
+		}
+	}
+}
+
+func (l *link) adopt(out *xmppstream.Outbox) (ok, gone bool) {
+	l.mu.Lock()
+	if l.gone || l.up != nil || l.adopted != nil || out.Ending() {
+		defer l.mu.Unlock()
+		return false, l.gone
+	}
+	l.p.adopted.begin(out)
+	m := l.pour(out, nil)
+	l.adopted = out
+	l.out.Store(out)
+	if len(l.carry) > 0 { // it has ended meanwhile
+		l.await(xmppstream.Load{})
+	}
+	l.wake()
+	l.mu.Unlock()
+	l.done(m)
+	return true, false
+}
+
+// release ends the use of an outbox that was adopted.
+func (l *link) release(out *xmppstream.Outbox) {
+	unsent, _ := l.reclaim(out)
+	l.mu.Lock()
+	l.adopted = nil
+	settle := func() { l.p.adopted.end(out) }
+	l.resume(out, leftover{unsent, settle})
+	stuck := l.out.Load() != nil && !l.start()
+	l.mu.Unlock()
+	if stuck {
+		l.fail(&failure{step: stepShutdown, err: errNotSent})
+	}
+	if len(unsent) == 0 {
+		settle()
+	}
+}

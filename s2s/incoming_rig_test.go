@@ -1,0 +1,451 @@
+package s2s
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
+	"github.com/tidewaiter/tidewaiter/listen/listentest"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// inHost is what a listener needs: domains, a router, and those who open streams
+// of ours.
+type inHost struct {
+	mu      sync.Mutex
+	domains []string
+	adopted []pair
+	over    []pair // released
+	out     *xmppstream.Outbox
+
+	routed   chan *stanza.Stanza
+	returned chan *stanza.Stanza // by route
+	asked    chan inQuestion     // by verify
+
+	onRoute  func(ctx context.Context, s *stanza.Stanza) error
+	onVerify func(ctx context.Context, q inQuestion) error
+	onAdopt  func(p pair, out *xmppstream.Outbox) bool
+	onOver   func(out *xmppstream.Outbox)
+}
+
+type inQuestion struct {
+	pair
+	id, key string
+}
+
+func inNewHost() *inHost {
+	return &inHost{
+		domains:  []string{"one.test", "two.test"},
+		routed:   make(chan *stanza.Stanza, 1000),
+		returned: make(chan *stanza.Stanza, 1000),
+		asked:    make(chan inQuestion, 10_000),
+	}
+}
+
+func (f *inHost) Serves(domain string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Contains(f.domains, domain)
+}
+
+func (f *inHost) Route(ctx context.Context, s *stanza.Stanza) error {
+	if f.onRoute != nil {
+		return f.onRoute(ctx, s)
+	}
+	f.routed <- s
+	return nil
+}
+
+// verify takes the key "good" for right.
+func (f *inHost) verify(ctx context.Context, p pair, id, key string) error {
+	q := inQuestion{p, id, key}
+	f.asked <- q
+	if f.onVerify != nil {
+		return f.onVerify(ctx, q)
+	}
+	if key != "good" {
+		return errInvalidKey
+	}
+	return nil
+}
+
+func (f *inHost) adopt(p pair, out *xmppstream.Outbox) (func(), bool) {
+	if f.onAdopt != nil && !f.onAdopt(p, out) {
+		return nil, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.adopted, f.out = append(f.adopted, p), out
+	return func() {
+		if f.onOver != nil {
+			f.onOver(out)
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.over = append(f.over, p)
+	}, true
+}
+
+func (f *inHost) route(_ context.Context, st *stanza.Stanza) error {
+	f.returned <- st
+	return nil
+}
+
+// inRig is a running listener.
+type inRig struct {
+	t      testing.TB
+	fake   *inHost
+	host   Host
+	o      Options
+	set    Settings
+	server *Server
+	wrap   func(net.Listener) net.Listener
+	ln     *listentest.Listener
+	log    *inRecorder
+	cancel context.CancelCauseFunc
+	result chan error
+
+	pool *x509.CertPool             // that vouches for us
+	cert map[string]tls.Certificate // of other servers, if they are asked for
+}
+
+// inStart runs a listener, after prepare has changed what it wants.
+func inStart(t testing.TB, prepare ...func(r *inRig)) *inRig {
+	t.Helper()
+	f := inNewHost()
+	r := &inRig{t: t, fake: f, o: Defaults(), set: DefaultSettings(), ln: listentest.NewListener(), log: new(inRecorder), result: make(chan error, 1)}
+	r.host = Host{Domains: f, Router: f, Log: slog.New(slog.NewTextHandler(r.log, nil))}
+	for _, p := range prepare {
+		p(r)
+	}
+	r.server = New(r.host)
+	r.server.Configure(r.set)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	r.cancel = cancel
+	var ln net.Listener = r.ln
+	if r.wrap != nil {
+		ln = r.wrap(ln)
+	}
+	go func() { r.result <- r.server.listen(ctx, ln, r.o, f) }()
+	t.Cleanup(func() { r.stop(errors.New("end of test")) })
+	return r
+}
+
+// stop cancels the listener and returns what Listen does.
+func (r *inRig) stop(cause error) error {
+	r.cancel(cause)
+	return r.wait()
+}
+
+// wait returns what Listen does, once it has.
+func (r *inRig) wait() error {
+	err := <-r.result
+	r.result <- err
+	return err
+}
+
+// drain closes the listener and waits for the streams to end.
+func (r *inRig) drain() {
+	r.t.Helper()
+	_ = r.ln.Close()
+	if err := r.wait(); err != nil {
+		r.t.Errorf("got %v from Listen, want nil", err)
+	}
+}
+
+// inTLS gives a listener a certificate for its domains, and CAs that vouch for
+// peer.test, other.test and *.wild.test.
+func inTLS(r *inRig) {
+	cert, pool := listentest.Certificate(r.t, "one.test", "two.test")
+	r.pool = pool
+	r.cert = make(map[string]tls.Certificate)
+	cas := x509.NewCertPool()
+	for _, names := range [][]string{{"peer.test", "other.test"}, {"*.wild.test"}} {
+		c, _ := listentest.Certificate(r.t, names...)
+		r.cert[names[0]] = c
+		cas.AddCert(c.Leaf)
+	}
+	c, _ := listentest.Certificate(r.t, "peer.test")
+	r.cert["selfmade"] = c
+	r.o.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: cas}
+}
+
+func inUse(u StartTLS) func(*inRig) { return func(r *inRig) { r.set.UseStartTLS.Value = u } }
+
+// client returns the configuration of a server that shows one of the
+// certificates, "" for none.
+func (r *inRig) client(cert string) *tls.Config {
+	c := &tls.Config{RootCAs: r.pool, ServerName: "one.test"}
+	if cert != "" {
+		c.Certificates = []tls.Certificate{r.cert[cert]}
+	}
+	return c
+}
+
+// inPeer is a scripted server that connects to us.
+type inPeer struct {
+	*listentest.Client
+	t    testing.TB
+	conn net.Conn
+	seen *inRecorder // what came by conn
+	id   string      // of our last header
+}
+
+func (r *inRig) dial() *inPeer {
+	c := &inPeer{t: r.t}
+	c.use(r.ln.Dial())
+	return c
+}
+
+// use goes on with another connection.
+func (c *inPeer) use(conn net.Conn) {
+	c.conn, c.seen = conn, new(inRecorder)
+	c.Client = listentest.NewClient(c.t, inTee{conn, c.seen})
+}
+
+const (
+	inStartTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+	inProceed  = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+	inBidi     = "<bidi xmlns='urn:xmpp:bidi'/>"
+	inEnable   = "<enable xmlns='urn:xmpp:sm:3'/>"
+)
+
+// inHeader returns a stream header with more attributes.
+func inHeader(attrs string) string {
+	return "<?xml version='1.0'?><stream:stream xmlns='jabber:server' xmlns:stream='http://etherx.jabber.org/streams' xmlns:db='jabber:server:dialback' " + attrs + ">"
+}
+
+var inID = regexp.MustCompile(` id='([^']+)'`)
+
+// header sends a stream header and returns ours.
+func (c *inPeer) header(attrs string) string {
+	c.t.Helper()
+	c.Send(inHeader(attrs))
+	h := c.ExpectMatch(`<stream:stream[^>]*>`)[0]
+	m := inID.FindStringSubmatch(h)
+	if m == nil {
+		c.t.Fatalf("got the header %s, want an id", h)
+	}
+	c.id = m[1]
+	return h
+}
+
+// open sends the header of a stream from one domain to another and returns the
+// features.
+func (c *inPeer) open(from, to string) string {
+	c.t.Helper()
+	c.header("version='1.0' from='" + from + "' to='" + to + "'")
+	return c.Expect("</stream:features>")
+}
+
+// open dials and goes as far as the features.
+func (r *inRig) open(from, to string) *inPeer {
+	r.t.Helper()
+	c := r.dial()
+	c.open(from, to)
+	return c
+}
+
+// startTLS negotiates TLS, on a stream that is open.
+func (c *inPeer) startTLS(cfg *tls.Config) {
+	c.t.Helper()
+	c.Send(inStartTLS)
+	c.Expect(inProceed)
+	c.handshake(cfg)
+}
+
+func (c *inPeer) handshake(cfg *tls.Config) {
+	c.t.Helper()
+	conn := tls.Client(c.conn, cfg)
+	if err := conn.Handshake(); err != nil {
+		c.t.Fatalf("TLS handshake: %v", err)
+	}
+	c.use(conn)
+}
+
+// secure dials, negotiates TLS and returns the stream and its features.
+func (r *inRig) secure(cert, from, to string) (*inPeer, string) {
+	r.t.Helper()
+	c := r.open(from, to)
+	cfg := r.client(cert)
+	cfg.ServerName = to
+	c.startTLS(cfg)
+	return c, c.open(from, to)
+}
+
+func inAuth(authzid string) string {
+	if authzid != "=" {
+		authzid = base64.StdEncoding.EncodeToString([]byte(authzid))
+	}
+	return "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>" + authzid + "</auth>"
+}
+
+// external makes a stream that is authenticated by a certificate.
+func (r *inRig) external(from, to string) *inPeer {
+	r.t.Helper()
+	c, _ := r.secure("peer.test", from, to)
+	c.Send(inAuth("="))
+	c.Expect("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>")
+	c.open(from, to)
+	return c
+}
+
+func inResult(from, to, key string) string {
+	return "<db:result from='" + from + "' to='" + to + "'>" + key + "</db:result>"
+}
+
+func inValid(from, to string) string {
+	return "<db:result from='" + to + "' to='" + from + "' type='valid'/>"
+}
+
+// dialback makes a stream that has proved a pair by dialback.
+func (r *inRig) dialback(from, to string) *inPeer {
+	r.t.Helper()
+	c := r.open(from, to)
+	c.prove(from, to)
+	return c
+}
+
+// prove proves another pair.
+func (c *inPeer) prove(from, to string) {
+	c.t.Helper()
+	c.Send(inResult(from, to, "good"))
+	c.Expect(inValid(from, to))
+}
+
+// inMessage returns a message with an id.
+func inMessage(from, to, id string) string {
+	return "<message from='" + from + "' to='" + to + "' id='" + id + "'><body>x</body></message>"
+}
+
+// routes wants the next stanza that is routed to have an id.
+func (r *inRig) routes(id string) *stanza.Stanza {
+	r.t.Helper()
+	st := inReceive(r.t, "stanza "+id, r.fake.routed)
+	if st.ID != id {
+		r.t.Fatalf("got %s routed, want id %s", st, id)
+	}
+	return st
+}
+
+// routesNothing wants that nothing was routed.
+func (r *inRig) routesNothing() {
+	r.t.Helper()
+	select {
+	case st := <-r.fake.routed:
+		r.t.Errorf("got %s routed, want nothing", st)
+	default:
+	}
+}
+
+func inReceive[T any](t testing.TB, what string, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(listentest.Timeout):
+		t.Fatalf("got no %s", what)
+	}
+	panic("not reached")
+}
+
+// expectError waits for the end of the connection, which is to come with a stream
+// error and in well-formed XML.
+func (c *inPeer) expectError(condition string) string {
+	c.t.Helper()
+	rest := c.ExpectEOF()
+	want := "<stream:error><" + condition + " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+	if !strings.Contains(rest, want) || !strings.HasSuffix(rest, "</stream:error></stream:stream>") {
+		c.t.Errorf("got %s, want the stream error %s", rest, condition)
+	}
+	inWellFormed(c.t, c.seen.String())
+	c.Close()
+	return rest
+}
+
+// expectEnd waits for the end of the connection, which is to come in order.
+func (c *inPeer) expectEnd() {
+	c.t.Helper()
+	if rest := c.ExpectEOF(); rest != "</stream:stream>" {
+		c.t.Errorf("got %q, want the end of the stream", rest)
+	}
+	inWellFormed(c.t, c.seen.String())
+	c.Close()
+}
+
+// inWellFormed checks what we have sent: each stream but the last is left open,
+// the last is complete.
+func inWellFormed(t testing.TB, all string) {
+	t.Helper()
+	streams := strings.Split(all, "<?xml ")
+	if streams[0] != "" {
+		t.Errorf("got %q before the first stream", streams[0])
+	}
+	for i, s := range streams[1:] {
+		d := xml.NewDecoder(strings.NewReader("<?xml " + s))
+		var err error
+		for err == nil {
+			_, err = d.Token()
+		}
+		var syntax *xml.SyntaxError
+		open := errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
+		if last := i == len(streams)-2; err != io.EOF && (last || !open) {
+			t.Errorf("got %q, which is not well-formed: %v", s, err)
+		}
+	}
+}
+
+// inRecorder keeps what is written to it.
+type inRecorder struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *inRecorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.String()
+}
+
+func (r *inRecorder) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(b)
+}
+
+// expect wants one line with all of texts.
+func (r *inRecorder) expect(t testing.TB, texts ...string) {
+	t.Helper()
+	for line := range strings.Lines(r.String()) {
+		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
+			return
+		}
+	}
+	t.Errorf("got the log %s, want a line with %q", r.String(), texts)
+}
+
+// inTee is a connection that records what is read from it.
+type inTee struct {
+	net.Conn
+	seen *inRecorder
+}
+
+func (t inTee) Read(b []byte) (int, error) {
+	n, err := t.Conn.Read(b)
+	_, _ = t.seen.Write(b[:n])
+	return n, err
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package s2s
+
+// outRace says that allocations and memory cannot be counted.
+const outRace = true
