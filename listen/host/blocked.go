@@ -71,9 +71,14 @@ func (l *Local) sendsToBlocked(s *stanza.Stanza) bool {
 		return false
 	}
 	if s.MayBounce() || s.Kind == stanza.Presence && s.Type != stanza.TypeError {
-		_ = me.put(s.ErrorReply(&stanza.Error{
-			Type: stanza.Cancel, Condition: stanza.NotAcceptable, App: "<blocked xmlns='urn:xmpp:blocking:errors'/>",
-		}))
+		_ = me.put(s.ErrorReply(errBlocked()))
 	}
 	return true
+}
+
+// errBlocked is for who sends something to somebody whom he blocks.
+func errBlocked() *stanza.Error {
+	return &stanza.Error{
+		Type: stanza.Cancel, Condition: stanza.NotAcceptable, App: "<blocked xmlns='urn:xmpp:blocking:errors'/>",
+	}
 }

@@ -48,6 +48,9 @@ func (l *Local) sendPresence(ctx context.Context, p *stanza.Stanza, to stanza.JI
 	if !l.IsLocal(to.Domain()) {
 		return l.forward(ctx, slab.copy(p, to))
 	}
+	if l.watched(to.Domain()) {
+		l.watch(ctx, slab.copy(p, to))
+	}
 	list := l.sessions.of(to)
 	if !anyAvailable(list) || l.blocks(list, p.From) {
 		return nil

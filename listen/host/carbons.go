@@ -58,9 +58,14 @@ func (l *Local) sendCopies(d delivery, took ...*session) {
 // its account. What goes to the account itself they get as received.
 // See XEP-0280, section 8.
 func (l *Local) copySent(s *stanza.Stanza) {
-	if s.From.IsBare() || s.From.Bare() == s.To.Bare() {
-		return
+	if !s.From.IsBare() && s.From.Bare() != s.To.Bare() {
+		l.copyForSender(s)
 	}
+}
+
+// copyForSender sends the copies of a message to the resources of its sender,
+// other than that which it is from.
+func (l *Local) copyForSender(s *stanza.Stanza) {
 	var first *stanza.Stanza
 	for _, to := range l.sessions.of(s.From.Bare()) {
 		if !l.wantsCopies(to) || to.jid == s.From {

@@ -476,3 +476,15 @@ func TestPresenceChangesWhileSubscribersAreTold(t *testing.T) {
 		}
 	}
 }
+
+// ids returns the ids of what goes to other servers and has not been taken.
+func (a *abroad) ids() (ids []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, line := range a.got {
+		_, rest, _ := strings.Cut(line, " id='")
+		id, _, _ := strings.Cut(rest, "'")
+		ids = append(ids, id)
+	}
+	return ids
+}

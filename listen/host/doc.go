@@ -13,5 +13,11 @@
 //		Log: log,
 //	})
 //
+// Components and other servers reach the same router, and it reaches them:
+//
+//	c := component.New(component.Host{Router: h.Local, Events: h, Log: log})
+//	s := s2s.New(s2s.Host{Domains: h.Local, Router: h.Local, Log: log})
+//	h.Local.Next = s
+//
 // Everything is kept in memory unless Config names other stores.
 package host

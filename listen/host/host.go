@@ -1,14 +1,17 @@
 package host
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/delegation"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/privilege"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/stanzaid"
@@ -51,10 +54,14 @@ type Features struct {
 	Blocking stanza.PerHost[*blocking.Options] // block lists (XEP-0191)
 	Carbons  stanza.PerHost[*carbons.Options]  // message carbons (XEP-0280)
 	StanzaID stanza.PerHost[*stanzaid.Options] // stanza ids (XEP-0359)
+
+	// What components may do beside what everybody can.
+	Delegation stanza.PerHost[*delegation.Options] // answer requests to the server (XEP-0355)
+	Privilege  stanza.PerHost[*privilege.Options]  // act for users (XEP-0356)
 }
 
 // Messenger returns what people who chat expect of a server, with the defaults
-// of each feature: all of Features but stanza ids.
+// of each feature: all of Features but stanza ids and what is for components.
 func Messenger() Features {
 	return Features{
 		Roster:   on(roster.Defaults),
@@ -88,6 +95,9 @@ type Host struct {
 	Blocking *blocking.Service
 	Carbons  *carbons.Service
 	StanzaID *stanzaid.Service
+
+	Delegation *delegation.Service
+	Privilege  *privilege.Service
 
 	version version.Info
 }
@@ -130,7 +140,9 @@ func New(c Config) (*Host, error) {
 
 // makeServices makes the services of the features, all of them switched off.
 func (h *Host) makeServices(c Config) {
-	h.Roster = roster.New(roster.Config{Store: c.Stores.Roster, Router: h.Local, Log: c.Log})
+	h.Delegation = delegation.New(delegation.Config{Router: h.Local, Hosts: h.Local.Hosts, Log: c.Log})
+	h.Privilege = privilege.New(privilege.Config{Router: h.Local, Hosts: h.Local.Hosts, Subscribed: h.subscribed, Log: c.Log})
+	h.Roster = roster.New(roster.Config{Store: c.Stores.Roster, Router: h.Local, Watcher: h.Privilege, Log: c.Log})
 	h.Offline = offline.New(offline.Config{Store: c.Stores.Offline, Log: c.Log})
 	h.Last = last.New(last.Config{Store: c.Stores.Last, Sessions: h.Local, Contacts: h.Roster, Accounts: h.Accounts, Log: c.Log})
 	h.Private = private.New(private.Config{Store: c.Stores.Private, Log: c.Log})
@@ -138,16 +150,20 @@ func (h *Host) makeServices(c Config) {
 	h.Blocking = blocking.New(blocking.Config{Store: c.Stores.Blocking, Sessions: h.Local, Log: c.Log})
 	h.Carbons = carbons.New(carbons.Config{Sessions: h.Local, Log: c.Log})
 	h.StanzaID = stanzaid.New(stanzaid.Config{Log: c.Log})
-	h.Disco = disco.New(disco.Config{Features: h.features, Items: h.items, Anonymous: h.anonymous, Contacts: h.Roster, Log: c.Log})
+	h.Disco = disco.New(disco.Config{
+		Features: h.features, Items: h.items, More: h.Delegation.Nested, Anonymous: h.anonymous, Contacts: h.Roster, Log: c.Log,
+	})
 }
 
 // connect tells the router and the accounts of the services.
 func (h *Host) connect() {
 	l := h.Local
+	h.IQ.Delegate = h.Delegation.Delegate
 	l.Users, l.IQ, l.Nobody = h.Accounts, h.IQ, h.nobody()
 	l.Contacts, l.Offline = contactsOfAccounts{h.Roster, guests{l}}, messagesForAccounts{h.Offline, guests{l}}
 	l.Blocking, l.Carbons = h.Blocking, h.Carbons
 	l.Stamp, l.Left, l.Permit = h.StanzaID.Stamp, h.Last.Left, h.permit
+	l.Messages, l.Answers, l.Watcher = h.Privilege.Message, h.answered, h.Privilege
 	// The roster comes last: its contacts may be many.
 	h.Accounts.Forget = append(h.Accounts.Forget,
 		h.VCard.Remove, h.Private.Remove, h.Offline.Remove, h.Last.Remove, h.Blocking.Remove, h.Roster.Remove)
@@ -164,6 +180,8 @@ func (h *Host) configure(f Features) {
 	h.Blocking.Configure(f.Blocking)
 	h.Carbons.Configure(f.Carbons)
 	h.StanzaID.Configure(f.StanzaID)
+	h.Delegation.Configure(f.Delegation)
+	h.Privilege.Configure(f.Privilege)
 }
 
 // Configure takes new options while everything runs; it does not wait for
@@ -177,7 +195,22 @@ func (h *Host) Configure(o Options) error {
 		return err // of the hosts, which Local has checked
 	}
 	h.Register.SetTimeout(o.RegistrationTimeout)
+	h.Delegation.Refresh()
+	h.Privilege.Refresh()
 	return nil
+}
+
+// Connected hears that a component gets what is sent to domain; s is its stream.
+// With Disconnected it is component.Host's Events.
+func (h *Host) Connected(ctx context.Context, domain string, s stanza.Sink) {
+	h.Delegation.Connected(ctx, domain, s)
+	h.Privilege.Connected(ctx, domain, s)
+}
+
+// Disconnected hears that a stream gets what is sent to domain no more.
+func (h *Host) Disconnected(ctx context.Context, domain string, s stanza.Sink) {
+	h.Delegation.Disconnected(ctx, domain, s)
+	h.Privilege.Disconnected(ctx, domain, s)
 }
 
 // StreamFeatures says what streams of a domain offer besides logging in: it is

@@ -44,6 +44,11 @@ type Dispatcher struct {
 	// requests come in.
 	Log *slog.Logger
 
+	// Delegate takes a request before a handler does if somebody else has to
+	// answer it, and reports whether it has taken it; the answer follows through
+	// the Router (XEP-0355). nil: none is taken. It must not change either.
+	Delegate func(ctx context.Context, iq *stanza.Stanza) (taken bool, err error)
+
 	once    sync.Once
 	trouble *netserve.Sampler // before Log; made by once
 
@@ -87,6 +92,11 @@ func (d *Dispatcher) handlings() map[stanza.Name][]Handling {
 func (d *Dispatcher) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer) (*stanza.Stanza, error) {
 	if !iq.IsRequest() {
 		return nil, nil
+	}
+	if d.Delegate != nil {
+		if taken, err := d.Delegate(ctx, iq); taken {
+			return nil, err
+		}
 	}
 	target, domain := targetOf(iq)
 	if h := d.find(iq.Child, target, domain); h != nil {

@@ -46,6 +46,17 @@ type Local struct {
 	// error; it returns a copy, or what it was given. nil: none.
 	Stamp func(*stanza.Stanza) *stanza.Stanza
 
+	// Messages takes a message to a served domain itself, and reports whether it
+	// has taken it. Its error is for the sender. nil: none is taken.
+	Messages func(ctx context.Context, m *stanza.Stanza) (taken bool, err error)
+
+	// Answers hears of answers (IQ of type result or error) to a served domain and
+	// to accounts. nil: they are dropped.
+	Answers func(ctx context.Context, iq *stanza.Stanza)
+
+	// Watcher hears of presence besides those who get it. nil: nobody.
+	Watcher Watcher
+
 	// Permit says why a request (IQ of type get or set) must not reach the
 	// resource of a user here that it is addressed to, nil if it may. It must not
 	// wait for long. nil: all may.

@@ -11,11 +11,7 @@ import (
 // message delivers to this server and its users.
 func (l *Local) message(ctx context.Context, s *stanza.Stanza) error {
 	if s.To.Local() == "" {
-		// RFC 6120, section 10.5.3: no feature reads messages to the server.
-		if s.Type == stanza.TypeHeadline {
-			return nil
-		}
-		return l.giveBack(ctx, s, stanza.ServiceUnavailable)
+		return l.messageToServer(ctx, s)
 	}
 	list := l.sessions.of(s.To.Bare())
 	if l.blocks(list, s.From) {
@@ -29,6 +25,22 @@ func (l *Local) message(ctx context.Context, s *stanza.Stanza) error {
 		s = l.Stamp(s)
 	}
 	return l.place(ctx, delivery{s: s, sessions: list, copies: true})
+}
+
+// messageToServer is RFC 6120, section 10.5.3.
+func (l *Local) messageToServer(ctx context.Context, s *stanza.Stanza) error {
+	if l.Messages != nil {
+		switch taken, err := l.Messages(ctx, s); {
+		case taken && err != nil:
+			return l.giveBackFor(ctx, s, l.replyError(s, err))
+		case taken:
+			return nil
+		}
+	}
+	if s.Type == stanza.TypeHeadline {
+		return nil
+	}
+	return l.giveBack(ctx, s, stanza.ServiceUnavailable)
 }
 
 // delivery is a message to an account.

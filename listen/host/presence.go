@@ -61,6 +61,9 @@ func (l *Local) announce(ctx context.Context, s *stanza.Stanza) error {
 		me.handover.show()
 	}
 	l.broadcast(me)
+	if now.available() != old.available() {
+		l.watchOwn(ctx, me)
+	}
 	var g greeting
 	var err error
 	switch {
@@ -172,7 +175,8 @@ func tellCurrent(to, about *session) {
 // ended tells everybody who saw a session available that it is not. The session
 // has left the table.
 func (l *Local) ended(ctx context.Context, s *session) {
-	l.handedOver(s, nil) // what waits in its lane has to go elsewhere
+	ctx = context.WithoutCancel(ctx) // of a listener or a session that is over itself
+	l.handedOver(s, nil)             // what waits in its lane has to go elsewhere
 	gone := &stanza.Stanza{Kind: stanza.Presence, Type: stanza.TypeUnavailable, From: s.jid, To: s.jid.Bare()}
 	s.mu.Lock()
 	s.ended = true
@@ -183,6 +187,7 @@ func (l *Local) ended(ctx context.Context, s *session) {
 	s.settle()
 	if old.available() {
 		l.broadcast(s)
+		l.watchOwn(ctx, s)
 	}
 	if err := l.leave(ctx, s, old, told); err != nil {
 		l.trouble.Log(ctx, slog.LevelWarn, "unavailable presence was lost", "from", s.jid, "err", err)
@@ -205,6 +210,9 @@ func (l *Local) presence(ctx context.Context, s *stanza.Stanza) error {
 	}
 	if s.Type == stanza.TypeUnavailable {
 		forgets(list, s)
+	}
+	if s.Type != stanza.TypeError && l.watched(s.To.Domain()) {
+		l.watch(ctx, s)
 	}
 	if s.To.IsFull() {
 		if to := byResource(list, s.To); to != nil {

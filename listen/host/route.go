@@ -80,6 +80,17 @@ func (l *Local) DeliverTo(full stanza.JID, s *stanza.Stanza) error {
 	return to.put(s)
 }
 
+// DeliverToDomain gives a stanza to the sink of a registered domain. Its errors
+// are those of the sink, and stanza.ErrClosed when the domain is not registered;
+// nobody is told.
+func (l *Local) DeliverToDomain(domain string, s *stanza.Stanza) error {
+	sink := l.domains.Load().sinks[domain]
+	if sink == nil {
+		return stanza.ErrClosed
+	}
+	return sink.Deliver(s)
+}
+
 // iq delivers to this server and its users.
 func (l *Local) iq(ctx context.Context, s *stanza.Stanza) error {
 	if s.To.Local() != "" {
@@ -90,7 +101,10 @@ func (l *Local) iq(ctx context.Context, s *stanza.Stanza) error {
 		}
 	}
 	if !s.IsRequest() {
-		return nil // answers to requests that the server did not make
+		if l.Answers != nil {
+			l.Answers(ctx, s)
+		}
+		return nil
 	}
 	if l.IQ == nil || s.To.IsFull() {
 		return l.giveBack(ctx, s, stanza.ServiceUnavailable)

@@ -98,6 +98,19 @@ type Contacts interface {
 	Sees(ctx context.Context, watcher, user stanza.JID) (bool, error)
 }
 
+// Watcher hears of presence besides those who get it (XEP-0356).
+type Watcher interface {
+	// Watches reports whether anybody watches the users of a domain. It must not
+	// block.
+	Watches(domain string) bool
+
+	// Presence hears of presence, available or unavailable: that with which a
+	// resource becomes available to its own account, or ceases to be; and that
+	// which somebody else sends to an account, or to one of its resources,
+	// whether or not it is there. It must not wait for long.
+	Presence(ctx context.Context, p *stanza.Stanza)
+}
+
 // Change says what follows from a subscription stanza, and Audience what the
 // presence of a user concerns.
 type (

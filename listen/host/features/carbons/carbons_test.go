@@ -243,3 +243,25 @@ func BenchmarkSent(b *testing.B) {
 		Sent(s, s.From)
 	}
 }
+
+// XEP-0280, section 11: what clients would take for a copy.
+func TestPassesForCopy(t *testing.T) {
+	for payload, want := range map[string]bool{
+		"<body>x</body>":                                          false,
+		"<received xmlns='urn:xmpp:carbons:2'/>":                  true,
+		"<sent xmlns='urn:xmpp:carbons:2'/>":                      true,
+		"<body/><sent xmlns='urn:xmpp:carbons:2'/>":               true,
+		"<p:sent xmlns:p='&#117;rn:xmpp:carbons:2'/>":             true,
+		"<private xmlns='urn:xmpp:carbons:2'/>":                   false,
+		"<sent xmlns='urn:x'/>":                                   false,
+		"<x xmlns='urn:x'><sent xmlns='urn:xmpp:carbons:2'/></x>": false,
+	} {
+		s, err := stanza.Parse("<message>" + payload + "</message>")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := PassesForCopy(s); got != want {
+			t.Errorf("%s: got %t, want %t", payload, got, want)
+		}
+	}
+}

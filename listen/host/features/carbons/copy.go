@@ -1,6 +1,10 @@
 package carbons
 
-import "github.com/tidewaiter/tidewaiter/listen/stanza"
+import (
+	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/rawxml"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
 
 // Received returns the copy for the resource to of a message that its account
 // has received. Copies for other resources of the account differ in To alone.
@@ -34,4 +38,14 @@ func wrap(name string, s *stanza.Stanza, to stanza.JID) *stanza.Stanza {
 func IsCopy(s *stanza.Stanza) bool {
 	return s.Child.Space == NS && (s.Child.Local == "received" || s.Child.Local == "sent") &&
 		s.Kind == stanza.Message && s.From.IsBare() && s.From == s.To.Bare()
+}
+
+// PassesForCopy reports whether clients would take a message from their account
+// for a copy: one of its children is of this protocol.
+// See XEP-0280, section 11.
+func PassesForCopy(s *stanza.Stanza) bool {
+	found, err := rawxml.Find(s, 1, func(t *xmlstream.Start) bool {
+		return t.Name.Is(NS, "received") || t.Name.Is(NS, "sent")
+	})
+	return err != nil || len(found) > 0
 }

@@ -3,7 +3,9 @@
 package disco
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -19,6 +21,27 @@ const (
 // Registrar.
 type Identity struct{ Category, Type, Name string }
 
+// Compare orders identities.
+func (i Identity) Compare(o Identity) int {
+	return cmp.Or(cmp.Compare(i.Category, o.Category), cmp.Compare(i.Type, o.Type), cmp.Compare(i.Name, o.Name))
+}
+
+func (i Identity) appendXML(b []byte) []byte {
+	b = appendAttr(append(b, "<identity"...), "category", i.Category)
+	b = appendAttr(b, "type", i.Type)
+	if i.Name != "" {
+		b = appendAttr(b, "name", i.Name)
+	}
+	return append(b, "/>"...)
+}
+
+// More is what somebody else tells of an entity.
+type More struct {
+	Identities []Identity
+	Features   []string
+	Forms      string // XML of data forms (XEP-0128)
+}
+
 // Info answers disco#info requests to a domain and to an account.
 type Info struct {
 	// Identity returns what the addressee is.
@@ -28,6 +51,8 @@ type Info struct {
 	Features func(to stanza.JID) []string
 	// Forms returns what else there is to know (XEP-0128). nil: nothing.
 	Forms func(to stanza.JID) []Form
+	// More returns what is listed behind these. nil: nothing.
+	More func(to stanza.JID) More
 }
 
 // HandleIQ implements the request. There are no nodes: any one is answered
@@ -38,22 +63,28 @@ func (i Info) HandleIQ(_ context.Context, iq *stanza.Stanza, _ stanza.Peer) (*st
 		return nil, err
 	}
 	to := addressee(iq)
-	b := []byte("<query xmlns='" + NSInfo + "'>")
-	id := i.Identity(to)
-	b = appendAttr(append(b, "<identity"...), "category", id.Category)
-	b = appendAttr(b, "type", id.Type)
-	if id.Name != "" {
-		b = appendAttr(b, "name", id.Name)
+	var more More
+	if i.More != nil {
+		more = i.More(to)
 	}
-	b = append(b, "/>"...)
-	for _, f := range i.Features(to) {
-		b = append(appendAttr(append(b, "<feature"...), "var", f), "/>"...)
+	id, features := i.Identity(to), i.Features(to)
+	b := id.appendXML([]byte("<query xmlns='" + NSInfo + "'>"))
+	for _, other := range more.Identities {
+		if other != id {
+			b = other.appendXML(b)
+		}
+	}
+	for n, f := range slices.Concat(features, more.Features) {
+		if n < len(features) || !slices.Contains(features, f) {
+			b = append(appendAttr(append(b, "<feature"...), "var", f), "/>"...)
+		}
 	}
 	if i.Forms != nil {
 		for _, f := range i.Forms(to) {
 			b = f.appendXML(b)
 		}
 	}
+	b = append(b, more.Forms...)
 	return iq.Result(string(append(b, "</query>"...))), nil
 }
 

@@ -26,6 +26,10 @@ type Config struct {
 	// order in which they are listed. nil: none but extra_domains.
 	Items func(to stanza.JID) []string
 
+	// More returns what components tell about a domain or an account (XEP-0355).
+	// nil: nothing.
+	More func(to stanza.JID) More
+
 	// Anonymous reports whether an account is one that its user has not
 	// registered. nil: none is.
 	Anonymous func(user stanza.JID) bool
@@ -80,6 +84,7 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer
 			Identity: func(to stanza.JID) Identity { return s.identity(to, o) },
 			Features: func(to stanza.JID) []string { return s.config.Features(iq.From, to) },
 			Forms:    func(to stanza.JID) []Form { return formsOf(to, o) },
+			More:     s.config.More,
 		}.HandleIQ(ctx, iq, p)
 	case NSItems:
 		return Items{List: func(to stanza.JID) []string { return s.items(to, o) }}.HandleIQ(ctx, iq, p)

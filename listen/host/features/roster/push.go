@@ -13,10 +13,14 @@ import (
 // See RFC 6121, sections 2.1.6 and 2.6.3.
 func (s *Service) push(user stanza.JID, i *Item) {
 	sessions := s.router.Marked(user, stanza.WantsRoster)
-	if len(sessions) == 0 {
+	watched := s.watcher != nil && s.watcher.WantsPushes(user.Domain())
+	if len(sessions) == 0 && !watched {
 		return
 	}
 	inner := s.pushed(user, i)
+	if watched {
+		s.watcher.Push(user, inner)
+	}
 	for _, full := range sessions {
 		s.pushTo(full, inner)
 	}

@@ -18,6 +18,18 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 	if !iq.To.IsZero() && iq.To != user {
 		return nil, &stanza.Error{Condition: stanza.Forbidden, Text: "this is not your roster"}
 	}
+	return s.handle(ctx, iq, user)
+}
+
+// Manage answers a request about the roster of the account iq.To, whoever has
+// sent it: the caller knows that he may (XEP-0356). The answer to a get goes out
+// through the Router.
+func (s *Service) Manage(ctx context.Context, iq *stanza.Stanza) (*stanza.Stanza, error) {
+	return s.handle(ctx, iq, iq.To)
+}
+
+// handle answers a request about the roster of a user.
+func (s *Service) handle(ctx context.Context, iq *stanza.Stanza, user stanza.JID) (*stanza.Stanza, error) {
 	o := s.optionsOf(user.Domain())
 	if o == nil {
 		return nil, &stanza.Error{Condition: stanza.ServiceUnavailable}
@@ -27,7 +39,7 @@ func (s *Service) HandleIQ(ctx context.Context, iq *stanza.Stanza, _ stanza.Peer
 		return nil, badRequest("no roster query")
 	}
 	if iq.Type == stanza.TypeGet {
-		return nil, s.get(ctx, iq, query, o)
+		return nil, s.get(ctx, iq, user, query, o)
 	}
 	if !o.allows(user) {
 		return nil, forbidden()
@@ -87,8 +99,7 @@ func (s *Service) remove(ctx context.Context, user, contact stanza.JID) error {
 }
 
 // get answers with the roster, or with what has changed in it.
-func (s *Service) get(ctx context.Context, iq *stanza.Stanza, query *stanza.Element, o *Options) error {
-	user := iq.From.Bare()
+func (s *Service) get(ctx context.Context, iq *stanza.Stanza, user stanza.JID, query *stanza.Element, o *Options) error {
 	ver, hasVer := "", false
 	for _, a := range query.Attrs {
 		if a.Name == (stanza.Name{Local: "ver"}) {
@@ -96,6 +107,13 @@ func (s *Service) get(ctx context.Context, iq *stanza.Stanza, query *stanza.Elem
 		}
 	}
 	defer s.busy.lock(user)()
+	if iq.From.IsBare() || iq.From.Bare() != user { // no session of the user
+		inner, err := s.whole(ctx, user, hasVer)
+		if err != nil {
+			return err
+		}
+		return s.router.Route(ctx, iq.Result(inner).WithFrom(user))
+	}
 	changes, ok, err := s.changes(ctx, user, ver, hasVer)
 	if err != nil {
 		return err

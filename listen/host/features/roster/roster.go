@@ -44,9 +44,20 @@ type Router interface {
 
 // Config says what a Service works with.
 type Config struct {
-	Store  Store
-	Router Router
-	Log    *slog.Logger // nil discards
+	Store   Store
+	Router  Router
+	Watcher Watcher      // nil: nobody watches
+	Log     *slog.Logger // nil discards
+}
+
+// Watcher hears of what the interested resources of users hear (XEP-0356).
+type Watcher interface {
+	// WantsPushes reports whether it wants to hear of the rosters of a domain. It
+	// must not block.
+	WantsPushes(domain string) bool
+	// Push hears of a change: query is the payload of a push. It must not block,
+	// nor call the Service.
+	Push(user stanza.JID, query string)
 }
 
 // Service keeps the rosters of the accounts of this process: it answers the
@@ -55,6 +66,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	router  Router
+	watcher Watcher
 	log     *slog.Logger
 	options perhost.Switch[*Options]
 	busy    accounts
@@ -67,7 +79,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{store: c.Store, router: c.Router, log: c.Log}
+	s := &Service{store: c.Store, router: c.Router, watcher: c.Watcher, log: c.Log}
 	if _, ok := c.Store.(*Memory); ok {
 		// It counts from the beginning when the program starts again.
 		s.epoch = rand.Text() + "-"

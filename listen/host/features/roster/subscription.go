@@ -194,6 +194,19 @@ func (s *Service) Sees(ctx context.Context, watcher, user stanza.JID) (bool, err
 	return i.Subscription&From != 0, err
 }
 
+// Subscribed reports whether a user is subscribed to the presence of a contact;
+// both are bare.
+func (s *Service) Subscribed(ctx context.Context, user, contact stanza.JID) (bool, error) {
+	if !s.Offered(user.Domain()) {
+		return false, nil
+	}
+	i, err := s.store.Get(ctx, user, contact)
+	if errors.Is(err, ErrNoItem) {
+		return false, nil
+	}
+	return i.Subscription&To != 0, err
+}
+
 // Remove ends the subscriptions of a user in both directions and removes the
 // roster. Nobody is left with a subscription if it is called again after an
 // error.

@@ -55,6 +55,26 @@ func declares(list []decl, prefix string) bool {
 // during the call. The error is for a stanza that breaks the promise of
 // Stanza.Inner.
 func Find(s *stanza.Stanza, level int, want func(*xmlstream.Start) bool) ([]Element, error) {
+	return find(s, level, func(depth int, t *xmlstream.Start) bool { return depth == level && want(t) })
+}
+
+// FindAt returns the elements at a path: those with the last of the names, each
+// in one with the name before it, and so on up to a child of the stanza. The
+// error is that of Find.
+func FindAt(s *stanza.Stanza, path ...stanza.Name) ([]Element, error) {
+	on := 0 // so many of the elements around are those of the path
+	return find(s, len(path), func(depth int, t *xmlstream.Start) bool {
+		on = min(on, depth-1)
+		if n := path[depth-1]; on == depth-1 && t.Name.Is(n.Space, n.Local) {
+			on = depth
+		}
+		return on == len(path)
+	})
+}
+
+// find is Find; want is called for all elements down to the level, with theirs,
+// and counts for those of the level.
+func find(s *stanza.Stanza, level int, want func(depth int, t *xmlstream.Start) bool) ([]Element, error) {
 	doc := s.AppendTo(nil, stanza.NSClient)
 	e, err := xmlstream.ParseElement(doc, "", xmlstream.Limits{
 		Bytes: 1 << 30, Elements: 1 << 30, Depth: 1000, Attrs: 1000, // it was checked when it came
@@ -90,7 +110,7 @@ type finder struct {
 	found  []Element
 }
 
-func (f *finder) start(t *xmlstream.Start, level int, want func(*xmlstream.Start) bool) {
+func (f *finder) start(t *xmlstream.Start, level int, want func(int, *xmlstream.Start) bool) {
 	from := f.tag()
 	f.empty = f.doc[f.pos-2] == '/'
 	if f.depth < level {
@@ -98,7 +118,7 @@ func (f *finder) start(t *xmlstream.Start, level int, want func(*xmlstream.Start
 			f.scope = append(f.scope, decl{string(d.Prefix), string(d.Raw), f.depth})
 		}
 	}
-	if f.depth == level && want(t) {
+	if f.depth > 0 && f.depth <= level && want(f.depth, t) && f.depth == level {
 		f.open = true
 		e := Element{
 			Name: stanza.Name{Space: string(t.Name.Space), Local: string(t.Name.Local)},

@@ -130,3 +130,39 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+func TestFindAt(t *testing.T) {
+	path := []stanza.Name{{Space: "urn:a", Local: "a"}, {Space: "urn:b", Local: "b"}, {Space: stanza.NSClient, Local: "c"}}
+	tests := []struct {
+		name, payload string
+		want          []string
+	}{
+		{"one", "<a xmlns='urn:a'><b xmlns='urn:b'><c xmlns='jabber:client'>x<d/>y</c></b></a>", []string{"<c xmlns='jabber:client'>x<d/>y</c>"}},
+		{"several", "<a xmlns='urn:a'><b xmlns='urn:b'><c xmlns='jabber:client'/><e/><c xmlns='jabber:client'>1</c></b></a>", []string{"<c xmlns='jabber:client'/>", "<c xmlns='jabber:client'>1</c>"}},
+		{"in several", "<a xmlns='urn:a'><b xmlns='urn:b'><c xmlns='jabber:client'/></b><b xmlns='urn:b'><c xmlns='jabber:client'>1</c></b></a>", []string{"<c xmlns='jabber:client'/>", "<c xmlns='jabber:client'>1</c>"}},
+		{"other namespace", "<a xmlns='urn:a'><b xmlns='urn:b'><c/></b></a>", nil},
+		{"other parent", "<a xmlns='urn:a'><b xmlns='urn:b'/><e><c xmlns='jabber:client'/></e></a>", nil},
+		{"other grandparent", "<a xmlns='urn:a'/><e><b xmlns='urn:b'><c xmlns='jabber:client'/></b></e>", nil},
+		{"higher", "<c/>", nil},
+		{"lower", "<e><a xmlns='urn:a'><b xmlns='urn:b'><c xmlns='jabber:client'/></b></a></e>", nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := stanza.Parse("<message>" + tt.payload + "</message>")
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := FindAt(s, path...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range found {
+				got = append(got, e.XML())
+			}
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
