@@ -93,11 +93,11 @@ type plan struct {
 // such as 127.0.0.1:5222 after 0.0.0.0:5222, the old socket has to be closed
 // before; it is opened again if something fails.
 //
-// Then the sections get their values, access rules, shapers and certificates
-// change, also for sessions that are there, and the listeners follow: see
-// Change. What fails at this stage is in the Err of a Step and in the error,
-// and everything else is done. The Steps are in the order of the file, and then
-// those that were removed.
+// Then access rules, shapers and certificates change, also for sessions that are
+// there, the sections get their values, and the listeners follow: see Change.
+// What fails at this stage is in the Err of a Step and in the error, and
+// everything else is done. The Steps are in the order of the file, and then those
+// that were removed.
 //
 // Apply blocks while sockets are opened, for which it obeys ctx, and not until
 // sessions have ended.
@@ -117,8 +117,8 @@ func (s *Server) Apply(ctx context.Context, c *Config) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.use()
 	c.swap()
+	c.use() // a section may ask the new rules
 	return s.commit(p)
 }
 

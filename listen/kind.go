@@ -78,8 +78,8 @@ func DualKind[O any](name string, m Dual[O], def func() O) Kind {
 
 // Section registers options that are not those of a listener: top-level keys
 // or an entry of modules:. Its use function runs within Server.Apply once the
-// new sockets are bound and before the listeners see the new configuration; it
-// must not block and cannot refuse.
+// new sockets are bound and the tables hold the new rules, and before the listeners
+// see the new configuration; it must not block and cannot refuse.
 type Section struct {
 	module string // "" for top-level keys
 	schema conf.Schema

@@ -295,8 +295,9 @@ func TestMistakesOfSockets(t *testing.T) {
 			warning: main.yml:5:57: listen[2].access_commands: has no effect any more; use api_permissions
 			warning: main.yml:6:47: listen[3].turn_ip: deprecated: use turn_ipv4_address
 			warning: main.yml:6:66: listen[3].timeout: has no effect here
+			warning: main.yml:7:5: listen[4].password: missing, so no component can attach
 			warning: main.yml:7:54: listen[4].shaper_rule: deprecated: use shaper
-			warning: main.yml:8:19: s2s_use_starttls: deprecated: write required, and leave mod_s2s_dialback out of modules
+			warning: main.yml:8:19: s2s_use_starttls: deprecated: means required, and that dialback is off; ejabberd wants required, and mod_s2s_dialback left out of modules
 		`},
 	})
 }

@@ -73,7 +73,7 @@ var specOutcomes = []string{
 	`
 	warning: main.yml:1:1: hosts: no virtual hosts: localhost is served
 	warning: main.yml:15:13: shaper_rules.c2s_shaper[0].none: the ACL admin is not defined and matches nobody
-	warning: main.yml:28:19: s2s_use_starttls: deprecated: write required, and leave mod_s2s_dialback out of modules
+	warning: main.yml:28:19: s2s_use_starttls: deprecated: means required, and that dialback is off; ejabberd wants required, and mod_s2s_dialback left out of modules
 	warning: main.yml:56:14: listen[4].request_handlers["/mqtt"]: mod_mqtt is not in modules, which ejabberd needs: modules: {mod_mqtt: {}}; its defaults apply on all virtual hosts
 	warning: main.yml:59:13: listen[5].module: deprecated: use ejabberd_http with request_handlers: {/: ejabberd_xmlrpc}
 	warning: main.yml:60:22: listen[5].access_commands: has no effect any more; use api_permissions

@@ -25,6 +25,15 @@ func TestReport(t *testing.T) {
 				"error: FILE:4:12: listen[0].port: want an integer from 0 to 65535, got 99999\n" +
 				"2 errors, 1 warning\n",
 		},
+		{
+			"servers and components", "hosts: [one.test]\ns2s_use_starttls: required\nlisten:\n  - {port: 5269, module: ejabberd_s2s_in, starttls: true}\n" +
+				"  - {port: 5347, module: ejabberd_service}\n  - {port: 5348, module: ejabberd_service, password: x, hosts: {one.test: }}\n", 1,
+			"warning: FILE:5:5: listen[1].password: missing, so no component can attach\n" +
+				"error: FILE:2:19: s2s_use_starttls: there is no certificate, so no other server could connect; set certfiles at the top level\n" +
+				"error: FILE:4:43: listen[0].starttls: unknown option of ejabberd_s2s_in; use s2s_use_starttls at the top level\n" +
+				"error: FILE:6:65: listen[2].hosts[\"one.test\"]: one.test is one of hosts; a component needs a domain of its own\n" +
+				"3 errors, 1 warning\n",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func TestProductionConfiguration(t *testing.T) {
 	if status := check(productionConfig(t), &out); status != statusOK {
 		t.Errorf("got status %d:\n%s", status, &out)
 	}
-	allowed := regexp.MustCompile(`: modules\.mod_\w+: (known to ejabberd, has no effect here|always on, its options have no effect here)$|^2 listeners, \d+ warnings?$`)
+	allowed := regexp.MustCompile(`: modules\.mod_\w+: (known to ejabberd, has no effect here|always on, its options have no effect here)$|^3 listeners, \d+ warnings?$`)
 	for line := range strings.Lines(out.String()) {
 		if line = strings.TrimSpace(line); !allowed.MatchString(line) {
 			t.Errorf("the check says: %s", line)
@@ -134,7 +134,7 @@ func TestContainerfile(t *testing.T) {
 		"RUN CGO_ENABLED=0 go build -trimpath -ldflags=\"-s -w\" -o /out/tidewaiter ./examples/server\n": build,
 		"USER 65532:65532\n":                                    image,
 		"VOLUME /var/lib/tidewaiter\n":                          image,
-		"EXPOSE 5222 5223\n":                                    image,
+		"EXPOSE 5222 5223 5269\n":                               image,
 		"STOPSIGNAL SIGTERM\n":                                  image,
 		"ENTRYPOINT [\"/tidewaiter\"]\n":                        image,
 		"COPY --from=build --chown=65532:65532 /out/data /var/": image,

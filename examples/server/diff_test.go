@@ -14,31 +14,44 @@ modules: {mod_register: {password_strength: 32}}
 listen:
   - {port: 5222, ip: 127.0.0.1, module: ejabberd_c2s, starttls: true}
   - {port: 5223, ip: 127.0.0.1, module: ejabberd_c2s, tls: true}
+  - {port: 5269, ip: 127.0.0.1, module: ejabberd_s2s_in}
+  - {port: 5347, ip: 127.0.0.1, module: ejabberd_service, hosts: {tug.test: {password: heave}}}
 `
 
 // TestDiff says what a reload would do, with the exit status.
 func TestDiff(t *testing.T) {
-	const kept = "a reload would make 1 change and keep 2 listeners\n"
+	const kept = "a reload would make 1 change and keep 4 listeners\n"
 	tests := []struct {
 		name, old, new string // what is replaced
 		status         int
 		want           string
 	}{
-		{"nothing", "", "", 0, "a reload would change nothing (2 listeners)\n"},
-		{"a comment", "acl:", "# admins\nacl:", 0, "a reload would change nothing (2 listeners)\n"},
+		{"nothing", "", "", 0, "a reload would change nothing (4 listeners)\n"},
+		{"a comment", "acl:", "# admins\nacl:", 0, "a reload would change nothing (4 listeners)\n"},
 		{"option", "starttls: true", "starttls_required: true", 3, `updated    127.0.0.1:5222 tcp ejabberd_c2s
            starttls: true → unset
            starttls_required: unset → true
-a reload would make 1 change and keep 1 listener
+a reload would make 1 change and keep 3 listeners
 `},
 		{"port", "port: 5223", "port: 5224", 3, `added      127.0.0.1:5224 tcp ejabberd_c2s
 removed    127.0.0.1:5223 tcp ejabberd_c2s
-a reload would make 2 changes and keep 1 listener
+a reload would make 2 changes and keep 3 listeners
 `},
 		{"acl", "user: ana@", "user: bo@", 3, "changed    acl.admin: [user: ana@one.test] → [user: bo@one.test]\n" + kept},
 		{"shaper", "1000", "2000", 3, "changed    shaper.normal: {rate: 1000, burst_size: 0} → {rate: 2000, burst_size: 0}\n" + kept},
 		{"module", "32", "40", 3, "changed    modules.mod_register.password_strength: 32 → 40\n" + kept},
 		{"top level", "hosts: [one.test]\n", "hosts: [one.test]\nloglevel: debug\n", 3, `changed    loglevel: unset → "debug"` + "\n" + kept},
+		{"other servers", "hosts: [one.test]\n", "hosts: [one.test]\ns2s_use_starttls: required\ns2s_ciphers: HIGH\noutgoing_s2s_timeout: 5 s\n", 3, `updated    127.0.0.1:5269 tcp ejabberd_s2s_in
+           ciphers: unset → HIGH
+changed    outgoing_s2s_timeout: unset → 5s
+changed    s2s_ciphers: unset → HIGH
+changed    s2s_use_starttls: unset → "required"
+a reload would make 4 changes and keep 3 listeners
+`},
+		{"component", "heave", "haul", 3, `updated    127.0.0.1:5347 tcp ejabberd_service
+           hosts: (hidden) → (hidden)
+a reload would make 1 change and keep 3 listeners
+`},
 		{"host", "hosts: [one.test]", "hosts: [one.test, two.test]", 3, `changed    hosts: ["one.test",] → ["one.test","two.test",]` + "\n" + kept},
 	}
 	for _, tt := range tests {
@@ -56,7 +69,7 @@ a reload would make 2 changes and keep 1 listener
 			if status != tt.status || got != tt.want {
 				t.Errorf("status %d, want %d; got:\n%s\nwant:\n%s", status, tt.status, got, tt.want)
 			}
-			if checked != "2 listeners, 0 warnings" {
+			if checked != "4 listeners, 0 warnings" {
 				t.Errorf("got %q, want the result of the check first", checked)
 			}
 		})

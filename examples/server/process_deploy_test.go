@@ -17,12 +17,12 @@ func TestSocketUnit(t *testing.T) {
 	if !hasIPv6() {
 		t.Skip("no IPv6 here: the socket unit opens sockets of both families")
 	}
-	if n := strings.Count(deployed(t, "tidewaiter.socket"), "\nListenStream="); n != 2 {
-		t.Fatalf("the unit has %d sockets, want 2", n)
+	if n := strings.Count(deployed(t, "tidewaiter.socket"), "\nListenStream="); n != 3 {
+		t.Fatalf("the unit has %d sockets, want 3", n)
 	}
 	var files []*os.File
 	var changes []string
-	for _, port := range []string{"5222", "5223"} {
+	for _, port := range []string{"5222", "5223", "5269"} {
 		ln, err := net.Listen("tcp", "[::]:0")
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func TestSocketUnit(t *testing.T) {
 	f := productionConfig(t, changes...)
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "-config", f.config, "-data", f.data, "-drain", "0s")
 	cmd.ExtraFiles = files
-	p := begin(t, f.data, []string{"LISTEN_FDS=2", "LISTEN_FDNAMES=ejabberd_c2s:ejabberd_c2s"}, cmd)
+	p := begin(t, f.data, []string{"LISTEN_FDS=3", "LISTEN_FDNAMES=tidewaiter.socket:tidewaiter.socket:tidewaiter.socket"}, cmd)
 	for i := range files {
 		if want := strings.TrimPrefix(changes[2*i+1], "port: "); !strings.HasSuffix(p.addresses[i], ":"+want) {
 			t.Errorf("listener %d is at %s, want port %s", i, p.addresses[i], want)

@@ -14,8 +14,10 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/c2s"
+	"github.com/tidewaiter/tidewaiter/component"
 	"github.com/tidewaiter/tidewaiter/internal/logs"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
@@ -23,6 +25,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/host/boltstore"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
+	"github.com/tidewaiter/tidewaiter/s2s"
 )
 
 //go:embed default.yml
@@ -66,6 +69,7 @@ type server struct {
 
 	admin    stanza.JID // made by this start, zero if none was
 	password string     // of admin
+	secret   string     // of components, made by this start; "" if none was
 }
 
 // newServer returns a server without its parts. The log goes to out.
@@ -95,7 +99,14 @@ func (s *server) load() (*listen.Config, error) {
 		return nil, err
 	}
 	for i := range c.Entries {
-		if o, ok := c.Entries[i].Options.(c2s.Options); ok {
+		switch o := c.Entries[i].Options.(type) {
+		case c2s.Options:
+			o.Grace = s.drain
+			c.Entries[i].Options = o
+		case s2s.Options:
+			o.Grace = s.drain
+			c.Entries[i].Options = o
+		case component.Options:
 			o.Grace = s.drain
 			c.Entries[i].Options = o
 		}
@@ -109,6 +120,13 @@ func (s *server) read() (*listen.Config, error) {
 	}
 	if _, err := selfSigned(s.data, []string{"localhost", "127.0.0.1", "::1"}); err != nil {
 		return nil, err
+	}
+	made, err := componentSecret(s.data)
+	if err != nil {
+		return nil, err
+	}
+	if made != "" {
+		s.secret = made
 	}
 	return listen.Parse(filepath.Join(s.data, "built-in.yml"), builtInConfig(hasIPv6()), s.reg)
 }
@@ -202,12 +220,18 @@ func (s *server) createAccounts(ctx context.Context) error {
 }
 
 // stop takes no more connections, tells the sessions to end, and cuts those
-// that have not when the time of -drain is over.
+// that have not when the time of -drain is over. What they leave behind still
+// goes to other servers.
 func (s *server) stop() {
 	s.notify(listen.Stopping, "sessions end")
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
+	late, cancel := context.WithTimeout(context.Background(), s.drain+farewell)
+	defer cancel()
+	now, cut := context.WithCancel(context.Background())
+	cut()
 	_ = s.listen.Shutdown(now) // the error is that it did not wait
+	if err := s.modules.Shutdown(late); err != nil {
+		s.log.Warn("not everything was sent to other servers; it went back to its senders", netserve.KeyErr, err)
+	}
 	s.background.stop()
 	if s.metrics != nil {
 		s.metrics.stop()
@@ -215,6 +239,10 @@ func (s *server) stop() {
 	s.closeStore()
 	s.log.Info("stopped")
 }
+
+// farewell is what stanzas for other servers may take after the last session has
+// had its time. It is part of overtime.
+const farewell = 2 * time.Second
 
 // background is what goes on beside the listeners until the server stops.
 type background struct {

@@ -67,6 +67,9 @@ func builtIn(t *testing.T) flags {
 	if _, err := selfSigned(dir, []string{"localhost", "127.0.0.1", "::1"}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := componentSecret(dir); err != nil {
+		t.Fatal(err)
+	}
 	user, err := stanza.ParseJID("ana@localhost")
 	if err != nil {
 		t.Fatal(err)
@@ -131,17 +134,30 @@ func loginAt(t *testing.T, address string, direct bool, dir, user, password stri
 // chat sends a message from one client to another.
 func chat(t *testing.T, from, to *xmpp.Session, body string) {
 	t.Helper()
+	say(t, from, xmppstanza.Message{To: to.LocalAddr(), Type: xmppstanza.ChatMessage}, body)
+	hear(t, to, from.LocalAddr(), body)
+}
+
+type message struct {
+	xmppstanza.Message
+	Body string `xml:"body"`
+}
+
+// say sends a message.
+func say(t *testing.T, s *xmpp.Session, m xmppstanza.Message, body string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	type message struct {
-		xmppstanza.Message
-		Body string `xml:"body"`
-	}
-	err := from.Encode(ctx, message{xmppstanza.Message{To: to.LocalAddr(), Type: xmppstanza.ChatMessage}, body})
-	if err != nil {
+	if err := s.Encode(ctx, message{m, body}); err != nil {
 		t.Fatal(err)
 	}
-	r := to.TokenReader()
+}
+
+// hear waits for a message and sees that it is the one that was sent.
+func hear(t *testing.T, s *xmpp.Session, from jid.JID, body string) {
+	t.Helper()
+	_ = s.Conn().SetReadDeadline(time.Now().Add(bound))
+	r := s.TokenReader()
 	defer r.Close()
 	d := xml.NewTokenDecoder(xmlstream.MultiReader(r))
 	for {
@@ -154,8 +170,8 @@ func chat(t *testing.T, from, to *xmpp.Session, body string) {
 			if err := d.DecodeElement(&m, &start); err != nil {
 				t.Fatal(err)
 			}
-			if m.Body != body || !m.From.Equal(from.LocalAddr()) {
-				t.Fatalf("got %q from %s, want %q from %s", m.Body, m.From, body, from.LocalAddr())
+			if m.Body != body || !m.From.Equal(from) {
+				t.Fatalf("got %q from %s, want %q from %s", m.Body, m.From, body, from)
 			}
 			return
 		}
@@ -173,7 +189,10 @@ func TestBuiltInConfiguration(t *testing.T) {
 			t.Errorf("%s listens on %s, want loopback only", e.Module, s.listen.Stats()[i].Bound)
 		}
 	}
-	for i := range s.config.Entries {
+	for i, e := range s.config.Entries {
+		if e.Module != "ejabberd_c2s" {
+			continue
+		}
 		ana, bo := login(t, s, i, "ana", "anchor"), login(t, s, 0, "bo", "bollard")
 		chat(t, ana, bo, "ahoy")
 		chat(t, bo, ana, "<ahoy & back>")
@@ -189,8 +208,8 @@ func TestBuiltInConfigurationWithoutIPv6(t *testing.T) {
 			t.Errorf("listens on %s, want IPv4 only", st.Bound)
 		}
 	}
-	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 2 {
-		t.Errorf("got %d listeners and warnings %v, want 2 and none", len(s.config.Entries), s.config.Warnings)
+	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 4 {
+		t.Errorf("got %d listeners and warnings %v, want 4 and none", len(s.config.Entries), s.config.Warnings)
 	}
 }
 
@@ -228,10 +247,13 @@ func TestStartOutput(t *testing.T) {
 		`  ADDRESS +TRANSPORT +TLS +MODULE`,
 		`  127\.0\.0\.1:\d+ +tcp +STARTTLS +ejabberd_c2s`,
 		`  127\.0\.0\.1:\d+ +tcp +TLS +ejabberd_c2s`,
+		`  127\.0\.0\.1:\d+ +tcp +STARTTLS required +ejabberd_s2s_in`,
+		`  127\.0\.0\.1:\d+ +tcp +none +ejabberd_service`,
 		`  account +admin@localhost\n`,
 		`  password +[A-Z2-7]{26}\n`,
 		`  server +127\.0\.0\.1, port \d+ with STARTTLS or \d+ with TLS\n`,
 		`(  +([0-9A-F]{2}:?){16}\n){2}`,
+		`Connect a component .*\n  server +127\.0\.0\.1, port \d+\n  domain +any .*\n  secret +in .*component-secret.yml\n`,
 		`\nready: `,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {

@@ -8,6 +8,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/boltstore"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/prom"
+	"github.com/tidewaiter/tidewaiter/s2s"
 )
 
 // routerSource shows what the router holds.
@@ -54,6 +55,25 @@ func c2sSource(stats func() c2s.Stats) prom.Source {
 		counter("acknowledgement_requests_total", "Acknowledgements that clients were asked for.", func(s c2s.Stats) uint64 { return s.AckRequests }),
 		counter("resumed_sessions_total", "Sessions that were resumed.", func(s c2s.Stats) uint64 { return s.Resumed }),
 		counter("refused_resumptions_total", "Requests to resume a session that were refused.", func(s c2s.Stats) uint64 { return s.ResumesFailed }),
+	)
+}
+
+// s2sSource shows the streams with other servers.
+func s2sSource(m *s2s.Server) prom.Source {
+	type stats struct {
+		in               s2s.IncomingStats
+		outgoing, queued int
+	}
+	gauge := func(name, help string, value func(stats) int) prom.Field[stats] {
+		return prom.Gauge("tidewaiter_s2s_"+name, help, func(s stats) float64 { return float64(value(s)) })
+	}
+	return prom.Values(func() stats { return stats{m.IncomingStats(), m.Outgoing(), m.Queued()} },
+		gauge("incoming_streams", "Connections of other servers.", func(s stats) int { return s.in.Streams }),
+		gauge("authenticated_streams", "Connections of other servers that have proved a domain.", func(s stats) int { return s.in.Authenticated }),
+		gauge("incoming_pairs", "Pairs of domains that may send.", func(s stats) int { return s.in.Pairs }),
+		gauge("dialback_verifications", "Dialback keys that are being checked.", func(s stats) int { return s.in.Verifying }),
+		gauge("outgoing_streams", "Streams to other servers that take stanzas.", func(s stats) int { return s.outgoing }),
+		gauge("queued_stanzas", "Stanzas that wait to be sent to other servers.", func(s stats) int { return s.queued }),
 	)
 }
 

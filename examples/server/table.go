@@ -10,6 +10,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/listen"
+	"github.com/tidewaiter/tidewaiter/s2s"
 )
 
 // printStart prints what listens where and how to log in.
@@ -27,26 +28,50 @@ func (s *server) printStart(w io.Writer) {
 		if stats[i].Backlog > 0 {
 			backlog = fmt.Sprint(stats[i].Backlog)
 		}
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", stats[i].Bound, strings.TrimRight(e.Network, "46"), tlsState(e), e.Module, backlog)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\n", stats[i].Bound, strings.TrimRight(e.Network, "46"), s.tlsState(e), e.Module, backlog)
 	}
 	t.Flush()
 	s.printLogin(w, stats)
+	s.printComponents(w, stats)
 	fmt.Fprintln(w, "\nready: SIGHUP reloads the configuration, Ctrl-C stops")
 }
 
 // tlsState says in one word how a listener encrypts.
-func tlsState(e listen.Entry) string {
+func (s *server) tlsState(e listen.Entry) string {
+	const none, optional, required = "none", "STARTTLS", "STARTTLS required"
 	if e.TLS != nil {
 		return "TLS"
 	}
-	o, ok := e.Options.(c2s.Options)
-	switch {
-	case !ok || o.TLS == nil || !o.StartTLS && !o.StartTLSRequired && !o.TLSVerify:
-		return "none"
-	case o.StartTLSRequired:
-		return "STARTTLS required"
+	switch o := e.Options.(type) {
+	case c2s.Options:
+		switch {
+		case o.TLS == nil:
+		case o.StartTLSRequired:
+			return required
+		case o.StartTLS || o.TLSVerify:
+			return optional
+		}
+	case s2s.Options:
+		switch use := s.modules.S2S.Settings().UseStartTLS.Value; {
+		case o.TLS == nil || use == s2s.TLSOff:
+		case use == s2s.TLSOptional:
+			return optional
+		default:
+			return required
+		}
 	}
-	return "STARTTLS"
+	return none
+}
+
+// port returns the port of the first listener of a module, with direct TLS or
+// without.
+func (s *server) port(stats []listen.Stats, module string, direct bool) string {
+	for i, e := range s.config.Entries {
+		if _, port, err := net.SplitHostPort(stats[i].Bound); err == nil && e.Module == module && (e.TLS != nil) == direct {
+			return port
+		}
+	}
+	return ""
 }
 
 // printLogin prints how to log in as the account that this start has made.
@@ -54,16 +79,7 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 	if s.admin.IsZero() {
 		return
 	}
-	var starttls, direct string
-	for i, e := range s.config.Entries {
-		if _, port, err := net.SplitHostPort(stats[i].Bound); err == nil && e.Module == "ejabberd_c2s" {
-			if e.TLS != nil {
-				direct = port
-			} else {
-				starttls = port
-			}
-		}
-	}
+	starttls, direct := s.port(stats, "ejabberd_c2s", false), s.port(stats, "ejabberd_c2s", true)
 	fmt.Fprintf(w, "\nLog in with any XMPP client on this machine:\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  account\t%s\n", s.admin)
@@ -78,4 +94,23 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 	t.Flush()
 	fmt.Fprintf(w, "\nThe password is not printed again and kept nowhere; the account is in %s, with everything else.\n", filepath.Join(s.data, storeFile))
 	fmt.Fprintln(w, "More accounts: register from the client, or start with -register bo@localhost:PASSWORD")
+}
+
+// printComponents prints how a component connects to the built-in configuration,
+// with the secret if this start has made it.
+func (s *server) printComponents(w io.Writer, stats []listen.Stats) {
+	if s.flags.config != "" {
+		return
+	}
+	fmt.Fprintf(w, "\nConnect a component (XEP-0114) on this machine:\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "  server\t127.0.0.1, port %s\n", s.port(stats, "ejabberd_service", false))
+	fmt.Fprintln(t, "  domain\tany that is not served yet, such as echo.localhost")
+	path := filepath.Join(s.data, secretFile)
+	if s.secret != "" {
+		fmt.Fprintf(t, "  secret\t%s, kept in %s and not printed again\n", s.secret, path)
+	} else {
+		fmt.Fprintf(t, "  secret\tin %s\n", path)
+	}
+	t.Flush()
 }

@@ -5,8 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/tidewaiter/tidewaiter/internal/certs"
 )
 
 // Entry is a map of options to decode: an element of listen or of modules.
@@ -57,7 +55,7 @@ func (d *Document) Check(s Schema) {
 	for _, f := range s.fields {
 		switch {
 		case f.elem == tlsType:
-			x.build(x.tlsOptions(f))
+			x.build(f, x.tlsOptions(f))
 		case f.top:
 			x.topField(v.Field(f.index), f)
 		case f.global:
@@ -76,6 +74,8 @@ func (d *Document) Section(s Schema) any {
 		switch {
 		case f.rule:
 			v.Field(f.index).Set(reflect.ValueOf(d.tables.Shapers.Rule(f.Name)))
+		case f.client:
+			x.clientField(v.Field(f.index), f)
 		case f.elem == tlsType:
 			x.tlsField(v.Field(f.index), f)
 		default:
@@ -201,6 +201,8 @@ func (x *filler) unknown(n *Node, s *Schema) {
 			x.Errorf(pair.Key, "is an option of the top level and not of %s", x.entry.Owner)
 		case x.entry.Module && listed(storageOptions, name):
 			x.Warnf(pair.Key, "has no effect here: where things are kept is not up to a module")
+		case elsewhere(x.entry.Owner, name) != "":
+			x.Errorf(pair.Key, "unknown option of %s; %s", x.entry.Owner, elsewhere(x.entry.Owner, name))
 		default:
 			x.Errorf(pair.Key, "unknown option of %s", x.entry.Owner).meant(name, names)
 		}
@@ -217,107 +219,4 @@ func (d *Document) structure(v reflect.Value, s *Schema, n *Node) (spec string, 
 	x := &filler{Document: d, entry: Entry{Node: n, Owner: "this map"}}
 	x.fill(v, s)
 	return "{" + strings.Join(x.spec, ",") + "}", len(d.errors) == before
-}
-
-// tlsField builds the *tls.Config of a field, which with tls: true is also that
-// of the listener.
-func (x *filler) tlsField(field reflect.Value, f *Field) {
-	if x.entry.Datagram {
-		x.noTLS(f)
-		return
-	}
-	o := x.tlsOptions(f)
-	config := x.build(o)
-	if x.loaded.Len() == 0 && o.spec.CertFile == "" {
-		x.noteTLS(f.Name, "no certificate", []Setting{{Name: "certificate", value: "none"}})
-		x.noCertificate(o, f)
-		return
-	}
-	x.noteTLS(f.Name, o.spec.String(), o.settings())
-	if o.on {
-		x.noteTLS("tls", "true", []Setting{{Name: "tls", value: "true"}})
-		x.tls = config
-	}
-	field.Set(reflect.ValueOf(config))
-}
-
-// build makes the *tls.Config, nil if its options have mistakes.
-func (x *filler) build(o *tlsOptions) *tls.Config {
-	config, problems := o.spec.Build(x.tables.Certs)
-	for _, p := range problems {
-		x.tlsProblem(o, p)
-	}
-	return config
-}
-
-// noTLS warns of TLS options of a datagram socket. That it cannot have tls is
-// the caller's to say.
-func (x *filler) noTLS(f *Field) {
-	for _, key := range f.Keys {
-		if n := x.entry.Node.Get(key); n != nil && key != "tls" {
-			x.Warnf(n, "has no effect with transport: udp")
-		}
-	}
-}
-
-// noCertificate reports what an entry cannot do without a certificate, unless
-// the cause is reported already.
-func (x *filler) noCertificate(o *tlsOptions, f *Field) {
-	if x.certsFailed {
-		return
-	}
-	remedy := "set certfiles at the top level"
-	if slices.Contains(f.Keys, "certfile") && f.prefix == "" {
-		remedy = "set certfile, or certfiles at the top level"
-	}
-	if o.on {
-		x.Errorf(x.entry.Node.Get("tls"), "there is no certificate; %s", remedy)
-		return
-	}
-	for _, key := range []string{"starttls_required", "starttls", "tls_verify"} {
-		n := x.entry.Node.Get(key)
-		if n == nil {
-			continue
-		}
-		if on, _ := x.Bool(n); !on {
-			continue
-		}
-		switch key {
-		case "starttls_required":
-			x.Errorf(n, "there is no certificate, so nobody could log in; %s", remedy)
-		case "starttls":
-			x.Warnf(n, "there is no certificate, so STARTTLS is not offered; %s", remedy)
-		case "tls_verify":
-			x.Warnf(n, "there is no certificate, so there is no TLS in which a client could show its own; %s", remedy)
-		}
-		return
-	}
-}
-
-// tlsProblem reports what is wrong with a TLS option where it is written.
-func (x *filler) tlsProblem(o *tlsOptions, p *certs.Problem) {
-	n := o.where[p.Host][p.Key]
-	if n == nil {
-		n = o.where[""][p.Key]
-	}
-	if n == nil {
-		n = x.entry.Node
-	}
-	if n == nil {
-		n = x.top
-	}
-	x.certProblem(n, p)
-}
-
-// certProblem reports a problem of TLS options about n, or about the element of
-// n that it names.
-func (d *Document) certProblem(n *Node, p *certs.Problem) {
-	if n.Kind == List && p.Index >= 0 && p.Index < len(n.List) {
-		n = n.List[p.Index]
-	}
-	if p.Warning {
-		d.Warnf(n, "%v", p).because(p)
-		return
-	}
-	d.Errorf(n, "%v", p).because(p)
 }

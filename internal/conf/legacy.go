@@ -27,7 +27,7 @@ func (d *Document) startTLSMode(n *Node) {
 	case "false", "no", "off", "n":
 		n.Kind, n.Text = String, "false"
 	case "required_trusted":
-		d.Warnf(n, "deprecated: write required, and leave mod_s2s_dialback out of modules")
+		d.Warnf(n, "deprecated: means required, and that dialback is off; ejabberd wants required, and mod_s2s_dialback left out of modules")
 	}
 }
 

@@ -98,6 +98,9 @@ func (p *listeners) listener(n *Node) {
 	}
 	o := p.Decode(kind.Schema, e)
 	s.Options, s.TLS, s.options, s.Settings = o.Value, o.TLS, o.Spec, o.Settings
+	if module == "ejabberd_service" {
+		p.components(n)
+	}
 	p.unlisted(n.Get("module"), module)
 	if handlers := n.Get("request_handlers"); handlers != nil {
 		for _, pair := range handlers.Map {

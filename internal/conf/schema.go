@@ -53,10 +53,15 @@ type Field struct {
 	top      bool     // top
 	rule     bool     // rule
 	every    bool     // all
+	domains  bool     // domains
+	family   string   // ipv4 or ipv6
+	big      int64    // big=N; 0: not given
 	notYet   string   // notyet=WHAT
 	warning  string   // deprecated=TEXT
 	prefix   string   // prefix=c2s
 	alpn     []string // alpn=a|b
+	ask      bool     // ask
+	client   bool     // client
 	nested   *Schema  // of struct values
 }
 
@@ -162,7 +167,7 @@ func (f *Field) flag(w string) error {
 		return fmt.Errorf("flag %s= has no value", name)
 	}
 	switch name {
-	case "min", "max", "count":
+	case "min", "max", "count", "big":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
 			return fmt.Errorf("flag %s is no number", w)
@@ -172,6 +177,8 @@ func (f *Field) flag(w string) error {
 			f.min = &n
 		case "max":
 			f.max = &n
+		case "big":
+			f.big = n
 		default:
 			f.count = n
 		}
@@ -211,6 +218,14 @@ func (f *Field) word(w string) error {
 		f.every = true
 	case "number":
 		f.number = true
+	case "domains":
+		f.domains = true
+	case "ipv4", "ipv6":
+		f.family = w
+	case "ask":
+		f.ask = true
+	case "client":
+		f.client = true
 	default:
 		if f.elem != tlsType {
 			return fmt.Errorf("unknown flag %q", w)
@@ -252,9 +267,14 @@ func (f *Field) check() error {
 		{"number", f.number, isText(leaf(t))},
 		{"rule", f.rule, t == shaperType && !f.perHost},
 		{"all", f.every, t == reflect.SliceOf(prefixType)},
+		{"domains", f.domains, t.Kind() == reflect.Map},
+		{"ipv4 or ipv6", f.family != "", leaf(t) == addrType},
+		{"big", f.big != 0, t == durationType && !f.millis},
 		{"notyet", f.notYet != "", t.Kind() == reflect.Bool},
 		{"prefix", f.prefix != "", t == tlsType},
 		{"alpn", f.alpn != nil, t == tlsType},
+		{"ask", f.ask, t == tlsType},
+		{"client", f.client, t == tlsType && !f.ask},
 		{"global", f.global, !f.top},
 	} {
 		if c.set && !c.ok {

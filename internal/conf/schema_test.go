@@ -42,6 +42,21 @@ func TestSchemaRefusesBadTags(t *testing.T) {
 		{"flag of another type", struct {
 			A int `conf:"a,inf"`
 		}{}, "flag inf does not go with int"},
+		{"domains of a list", struct {
+			A []string `conf:"a,domains"`
+		}{}, "flag domains does not go with []string"},
+		{"family of a prefix", struct {
+			A netip.Prefix `conf:"a,ipv4"`
+		}{}, "flag ipv4 or ipv6 does not go"},
+		{"big milliseconds", struct {
+			A time.Duration `conf:"a,ms,big=5"`
+		}{}, "flag big does not go"},
+		{"client of a text", struct {
+			A string `conf:"a,client"`
+		}{}, "flag client does not go with string"},
+		{"client that asks", struct {
+			A *tls.Config `conf:"tls,client,ask"`
+		}{}, "flag client does not go"},
 		{"global and top", struct {
 			A int `conf:"a,global,top"`
 		}{}, "flag global does not go"},

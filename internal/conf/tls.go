@@ -13,6 +13,7 @@ import (
 // tlsOptions are the options behind one *tls.Config.
 type tlsOptions struct {
 	on    bool // tls: true
+	ask   bool // peers are asked for certificates, whatever is written
 	spec  certs.Spec
 	where map[string]map[string]*Node // where the options stand, by host and key
 }
@@ -71,8 +72,8 @@ func (d *Document) checkCovered(hosts *Node, set *certs.Set) {
 // of the top level that begin with the field's prefix, under those of a virtual
 // host.
 func (x *filler) tlsOptions(f *Field) *tlsOptions {
-	o := &tlsOptions{where: map[string]map[string]*Node{"": {}}}
-	o.spec.ALPN = f.alpn
+	o := &tlsOptions{ask: f.ask, where: map[string]map[string]*Node{"": {}}}
+	o.spec.ALPN, o.spec.VerifyClient = f.alpn, f.ask
 	if ca := x.Top("ca_file"); ca != nil {
 		x.tlsOption(o, &o.spec, "", "cafile", ca)
 	}
@@ -84,11 +85,8 @@ func (x *filler) tlsOptions(f *Field) *tlsOptions {
 	if f.prefix == "" {
 		return o
 	}
-	own := x.entry.Node.Get("cafile")
-	for _, key := range overridable() {
-		n := x.Top(f.prefix + "_" + key)
-		// For s2s the CA of the listener comes first, as in ejabberd.
-		if n != nil && (key != "cafile" || f.prefix != "s2s" || own == nil) {
+	for _, key := range x.overridable(f) {
+		if n := x.Top(f.prefix + "_" + key); n != nil {
 			x.tlsOption(o, &o.spec, "", key, n)
 		}
 	}
@@ -99,9 +97,14 @@ func (x *filler) tlsOptions(f *Field) *tlsOptions {
 }
 
 // overridable returns the TLS options that the top level and virtual hosts can
-// set, with the prefix c2s_ or s2s_.
-func overridable() []string {
-	return []string{"cafile", "ciphers", "dhfile", "protocol_options", "tls_compression"}
+// set, with the prefix c2s_ or s2s_. For s2s the CA of the listener comes first,
+// as in ejabberd.
+func (x *filler) overridable(f *Field) []string {
+	keys := []string{"ciphers", "dhfile", "protocol_options", "tls_compression"}
+	if f.prefix != "s2s" || x.entry.Node.Get("cafile") == nil {
+		keys = append(keys, "cafile")
+	}
+	return keys
 }
 
 // tlsHost adds the TLS options of one virtual host, which are complete.
@@ -109,7 +112,7 @@ func (x *filler) tlsHost(o *tlsOptions, f *Field, host string) {
 	spec, set := o.spec, false
 	spec.Hosts = nil
 	o.where[host] = maps.Clone(o.where[""])
-	for _, key := range overridable() {
+	for _, key := range x.overridable(f) {
 		if n := x.host(host, f.prefix+"_"+key); n != nil {
 			x.tlsOption(o, &spec, host, key, n)
 			set = true
@@ -150,9 +153,10 @@ func (x *filler) tlsOption(o *tlsOptions, spec *certs.Spec, host, key string, n 
 	}
 }
 
-// settings returns the options one by one.
-func (o *tlsOptions) settings() (list []Setting) {
+// settings returns the options one by one, with a prefix before their names.
+func (o *tlsOptions) settings(prefix string) (list []Setting) {
 	add := func(host string, s certs.Spec) {
+		s.VerifyClient = s.VerifyClient && !o.ask
 		words := slices.Sorted(slices.Values(s.ProtocolOptions))
 		for _, v := range []Setting{
 			{Name: "certfile", value: s.CertFile}, {Name: "cafile", value: s.CAFile},
@@ -162,14 +166,14 @@ func (o *tlsOptions) settings() (list []Setting) {
 			{Name: "tls_verify", value: strings.TrimPrefix(strconv.FormatBool(s.VerifyClient), "false")},
 		} {
 			if v.value != "" {
-				v.Name += host
+				v.Name = prefix + v.Name + host
 				list = append(list, v)
 			}
 		}
 	}
 	add("", o.spec)
 	for _, h := range slices.Sorted(maps.Keys(o.spec.Hosts)) {
-		list = append(list, Setting{Name: "tls@" + h, value: "options of its own"})
+		list = append(list, Setting{Name: prefix + "tls@" + h, value: "options of its own"})
 		add("@"+h, o.spec.Hosts[h])
 	}
 	return list

@@ -153,6 +153,9 @@ func (d *Document) timeout(n *Node, f *Field) (time.Duration, bool) {
 		length = time.Millisecond
 		d.Warnf(n, "%d is taken for milliseconds; write %d ms, or %d s for seconds", v, v, v)
 	}
+	if n.Kind == Int && f.big != 0 && v >= f.big {
+		d.Warnf(n, "%d is taken for seconds; write %d s, or %d ms for milliseconds", v, v, v)
+	}
 	switch {
 	case err != nil || v > math.MaxInt64/int64(length):
 		d.Errorf(n, "%s is too long", n.Text)
@@ -173,6 +176,24 @@ func (d *Document) Addr(n *Node) (netip.Addr, bool) {
 		}
 	}
 	d.Errorf(n, "want an IPv4 or IPv6 address, got %s", n.What())
+	return netip.Addr{}, false
+}
+
+// addr reads an IP address of the family of a field.
+func (d *Document) addr(f *Field, n *Node) (netip.Addr, bool) {
+	if f.family == "" {
+		return d.Addr(n)
+	}
+	a, err := netip.ParseAddr(n.Text)
+	a = a.Unmap()
+	if n.Kind == String && err == nil && a.Zone() == "" && a.Is4() == (f.family == "ipv4") {
+		return a, true
+	}
+	want := "an IPv4 address"
+	if f.family == "ipv6" {
+		want = "an IPv6 address"
+	}
+	d.Errorf(n, "want %s, got %s", want, n.What())
 	return netip.Addr{}, false
 }
 
@@ -258,7 +279,7 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		v.SetInt(int64(x))
 		return v, x.String(), ok
 	case addrType:
-		x, ok := d.Addr(n)
+		x, ok := d.addr(f, n)
 		v.Set(reflect.ValueOf(x))
 		return v, x.String(), ok
 	case prefixType:
@@ -355,10 +376,19 @@ func (d *Document) slice(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		list, ok := d.Prefixes(n, true)
 		return reflect.ValueOf(list), fmt.Sprint(list), ok
 	}
+	items := d.Items(n)
+	if len(items) == 0 && f.enum != nil {
+		d.Errorf(n, "want %s, or a list of them, got none", alternatives(f.enum))
+		return v, "", false
+	}
 	var b strings.Builder
 	ok = true
-	for _, item := range d.Items(n) {
+	for i, item := range items {
 		x, s, good := d.value(f, t.Elem(), item)
+		if good && f.enum != nil && slices.ContainsFunc(items[:i], func(o *Node) bool { return o.Text == item.Text }) {
+			d.Errorf(item, "%s is listed already", item.Text)
+			good = false
+		}
 		ok = ok && good
 		v = reflect.Append(v, x)
 		b.WriteString(s + ",")
@@ -380,10 +410,19 @@ func (d *Document) mapping(f *Field, t reflect.Type, n *Node) (v reflect.Value, 
 			ok = false
 			continue
 		}
+		key, known := pair.Key.Text, true
+		if f.domains {
+			key, known = d.Domain(pair.Key)
+		}
 		x, s, good := d.value(f, t.Elem(), pair.Value)
-		ok = ok && good
-		v.SetMapIndex(reflect.ValueOf(pair.Key.Text).Convert(t.Key()), x)
-		specs = append(specs, strconv.Quote(pair.Key.Text)+":"+s)
+		index := reflect.ValueOf(key).Convert(t.Key())
+		if known && v.MapIndex(index).IsValid() { // in another spelling
+			d.Errorf(pair.Key, "%s is listed already", key)
+			known = false
+		}
+		ok = ok && good && known
+		v.SetMapIndex(index, x)
+		specs = append(specs, strconv.Quote(key)+":"+s)
 	}
 	slices.Sort(specs)
 	return v, "{" + strings.Join(specs, ",") + "}", ok

@@ -3,29 +3,36 @@
 package all
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/c2s"
+	"github.com/tidewaiter/tidewaiter/component"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/delegation"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/privilege"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/stanzaid"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/vcard"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
+	"github.com/tidewaiter/tidewaiter/s2s"
 )
 
 // Modules are the modules with one host behind them. They serve one
 // listen.Server.
 type Modules struct {
-	C2S *c2s.Server
+	C2S       *c2s.Server
+	S2S       *s2s.Server
+	Component *component.Server
 
 	host *host.Host
 	log  *slog.Logger
@@ -33,23 +40,44 @@ type Modules struct {
 
 // Options of New.
 type Options struct {
-	// Secret is that of c2s.Host. nil: made anew.
+	// Secret is that of c2s.Host; that of s2s.Host is made of it. nil: made anew.
 	Secret []byte
-	Log    *slog.Logger // nil discards
+	// Resolver and Dial are those of s2s.Host. nil: those of the system.
+	Resolver s2s.Resolver
+	Dial     Dialer
+	Log      *slog.Logger // nil discards
 }
 
-// New returns the modules for a host.
+// New returns the modules for a host. Stanzas for other domains go to S2S, unless
+// h.Local.Next is set already.
 func New(h *host.Host, o Options) *Modules {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	services := C2S(h, o.Log.With(netserve.KeyPkg, "c2s"))
-	services.Secret = o.Secret
-	return &Modules{C2S: c2s.New(services), host: h, log: o.Log.With(netserve.KeyPkg, "host")}
+	log := func(pkg string) *slog.Logger { return o.Log.With(netserve.KeyPkg, pkg) }
+	clients, servers := C2S(h, log("c2s")), S2S(h, log("s2s"))
+	clients.Secret, servers.Secret = o.Secret, dialbackSecret(o.Secret)
+	servers.Resolver, servers.Dial = o.Resolver, o.Dial
+	m := &Modules{
+		C2S:       c2s.New(clients),
+		S2S:       s2s.New(servers),
+		Component: component.New(Component(h, log("component"))),
+		host:      h, log: log("host"),
+	}
+	if h.Local.Next == nil {
+		h.Local.Next = m.S2S
+	}
+	return m
 }
 
-// Registry is New for those who need nothing else of the modules. log may be
-// nil.
+// Shutdown ends what the modules have opened themselves: the streams to other
+// servers, after what is queued for these was sent or ctx is done. Call it after
+// that of the listen.Server: what the sessions leave behind, such as that they are
+// unavailable, still goes out. It returns ctx's error if something was not sent.
+func (m *Modules) Shutdown(ctx context.Context) error { return m.S2S.Shutdown(ctx) }
+
+// Registry is New for those who need nothing else of the modules: streams to other
+// servers end with the process. log may be nil.
 func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 	return New(h, Options{Log: log}).Registry()
 }
@@ -58,8 +86,10 @@ func Registry(h *host.Host, log *slog.Logger) *listen.Registry {
 // the host.
 func (m *Modules) Registry() *listen.Registry {
 	h := m.host
-	return listen.NewRegistry(
+	reg := listen.NewRegistry(
 		listen.StreamKind("ejabberd_c2s", m.C2S, c2s.Defaults),
+		listen.StreamKind("ejabberd_s2s_in", m.S2S, s2s.Defaults),
+		listen.StreamKind("ejabberd_service", m.Component, component.Defaults),
 		listen.TopSection(host.Defaults, func(o host.Options) {
 			if err := h.Configure(o); err != nil {
 				m.log.Error("the old options of the host stay", netserve.KeyErr, err)
@@ -83,6 +113,8 @@ func (m *Modules) Registry() *listen.Registry {
 		feature("mod_blocking", blocking.Defaults, h.Blocking.Configure),
 		feature("mod_carboncopy", carbons.Defaults, h.Carbons.Configure),
 		feature("mod_stanza_id", stanzaid.Defaults, h.StanzaID.Configure),
+		feature("mod_delegation", delegation.Defaults, h.Delegation.Configure),
+		feature("mod_privilege", privilege.Defaults, h.Privilege.Configure),
 		feature("mod_stream_mgmt", c2s.StreamManagementDefaults, m.C2S.SetStreamManagement),
 		listen.ModuleSection("mod_disco", disco.Defaults, func(c listen.ModuleConfig[disco.Options]) {
 			c.Listed = true // it is always on
@@ -90,6 +122,8 @@ func (m *Modules) Registry() *listen.Registry {
 		}),
 		listen.Always{"mod_ping", "mod_time", "mod_version"},
 	)
+	reg.Add(servers(m.S2S.Configure)...)
+	return reg
 }
 
 // feature registers a feature that is on where modules: lists it.
@@ -110,21 +144,4 @@ func switched[O any](c listen.ModuleConfig[O]) stanza.PerHost[*O] {
 		p.Hosts[host] = nil
 	}
 	return p
-}
-
-// C2S returns what c2s needs of a host, taken from h. log may be nil.
-func C2S(h *host.Host, log *slog.Logger) c2s.Host {
-	return c2s.Host{
-		Domains:     h.Local,
-		Router:      h.Local,
-		SCRAM:       h.Accounts,
-		Password:    h.Accounts,
-		Certificate: h.Accounts,
-		Anonymous:   h.Accounts,
-		IQ:          h.IQ,
-		PreAuthIQ:   h.Register,
-		Features:    h,
-		Session:     h.Local,
-		Log:         log,
-	}
 }
