@@ -15,8 +15,6 @@ func TestStanzaErrors(t *testing.T) {
 		{"no addresses", "<iq type='get' id='1'><x xmlns='urn:x'/></iq>", "improper-addressing"},
 		{"wrong and without to", "<iq type='what' id='1' from='a@bot.test'/>", "improper-addressing"},
 		{"wrong and from elsewhere", "<iq type='what' id='1' from='a@house.test' to='b@house.test'/>", "invalid-from"},
-		{"malformed from", "<message from='a@@b' to='b@house.test'/>", "improper-addressing"},
-		{"malformed to", "<message from='a@bot.test' to='a@@b'/>", "improper-addressing"},
 		{"other namespace", "<message xmlns='jabber:client' from='a@bot.test' to='b@house.test'/>", "unsupported-stanza-type"},
 		{"unknown element", "<log type='warn' from='bot.test'>x</log>", "unsupported-stanza-type"},
 		{"not well-formed", "<message></presence>", "not-well-formed"},
@@ -39,6 +37,10 @@ func TestWrongStanza(t *testing.T) {
 	c := r.connect("bot.test")
 	c.Send("<iq type='get' id='1' from='a@bot.test' to='b@house.test'/>")
 	c.Expect("<iq from='b@house.test' to='a@bot.test' type='error' id='1'><error type='modify'><bad-request")
+	c.Send("<message id='3' from='a@@b' to='b@house.test'/>")
+	c.Expect("<message from='b@house.test' type='error' id='3'><error type='modify'><jid-malformed")
+	c.Send("<message id='4' from='a@bot.test' to='a@@b'/>")
+	c.Expect("<message to='a@bot.test' type='error' id='4'><error type='modify'><jid-malformed")
 	c.Send("<iq type='result' from='a@bot.test' to='b@house.test'/>" + message("a@bot.test", "b@house.test", "2"))
 	if st := r.next(); st.ID != "2" {
 		t.Errorf("got %v, want the message", st)

@@ -55,10 +55,6 @@ type failure struct {
 	final bool           // the server has decided, or our policy: other addresses would do the same
 }
 
-func (f *failure) Error() string { return string(f.step) + ": " + f.err.Error() }
-
-func (f *failure) Unwrap() error { return f.err }
-
 // forSender returns the error for the senders of stanzas.
 func (f *failure) forSender() *stanza.Error {
 	switch {

@@ -28,7 +28,6 @@ func TestIncomingStanzas(t *testing.T) {
 		{"without from", "<message to='one.test' id='1'/>", "improper-addressing"},
 		{"without to", "<message from='peer.test' id='1'/>", "improper-addressing"},
 		{"empty to", "<message from='peer.test' to='' id='1'/>", "improper-addressing"},
-		{"bad from", "<message from='@peer.test' to='one.test' id='1'/>", "improper-addressing"},
 		{"client's namespace", "<message xmlns='jabber:client' from='peer.test' to='one.test' id='1'/>", "unsupported-stanza-type"},
 		{"unknown element", "<x from='peer.test' to='one.test'/>", "unsupported-stanza-type"},
 		{"not well-formed", "<message></presence>", "not-well-formed"},
@@ -93,6 +92,24 @@ func TestIncomingRefused(t *testing.T) {
 	if n := len(r.fake.returned); n != 0 {
 		t.Errorf("got %d more errors, want none for a sender that was not proved", n)
 	}
+}
+
+// TestIncomingMalformed wants that a malformed address, which may be one to another
+// version of Unicode, concerns its stanza alone.
+func TestIncomingMalformed(t *testing.T) {
+	r := inStart(t)
+	c := r.dialback("peer.test", "one.test")
+	c.Send("<message from='@peer.test' to='one.test' id='1'/>")
+	c.Send("<message from='ana@bank.test' to='@one.test' id='2'/>")
+	c.Send("<message from='ana@peer.test' to='@one.test' id='3' type='error'/>")
+	c.Send("<message from='ana@peer.test' to='@one.test' id='4'/>")
+	got := inReceive(t, "error", r.fake.returned)
+	if got.ID != "4" || got.From.String() != "one.test" || got.To.String() != "ana@peer.test" || !strings.Contains(got.Inner, "jid-malformed") {
+		t.Errorf("got %s, want jid-malformed for the fourth from one.test", got)
+	}
+	c.Send(inMessage("ana@peer.test", "bo@one.test", "5"))
+	r.routes("5")
+	r.log.expect(t, "a stanza was dropped")
 }
 
 // TestIncomingRouteFails wants that an error of the router ends nothing, and a

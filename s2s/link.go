@@ -183,31 +183,13 @@ func (l *link) more() (more, tired bool) {
 	if l.barren >= maxBarren {
 		return false, true
 	}
-	if l.wanted() && len(l.carry) == 0 {
-		l.emptied()
-	}
 	l.running = l.wanted() || len(l.asks) > 0
 	return l.running, false
 }
 
-// wanted reports whether stanzas wait for a stream of our own. The caller holds mu.
+// wanted reports whether stanzas wait for a stream of our own: an outbox without a
+// transport is never empty. The caller holds mu.
 func (l *link) wanted() bool { return l.up == nil && l.adopted == nil && l.out.Load() != nil }
-
-// emptied takes away the outbox in which stanzas wait if none does. The caller
-// holds mu.
-func (l *link) emptied() {
-	out := l.out.Load()
-	if out.Load().Queued > 0 {
-		return
-	}
-	l.out.Store(nil) // who has got it already gets ErrClosed, or was faster
-	if rest := closed(out); len(rest.stanzas) > 0 {
-		l.carry = append(l.carry, rest)
-		l.await(xmppstream.Load{Queued: len(rest.stanzas)})
-	} else {
-		rest.settle()
-	}
-}
 
 // closed closes an outbox without a transport and returns what is in it.
 func closed(out *xmppstream.Outbox) leftover {

@@ -109,6 +109,9 @@ func (s *outStream) take(ctx context.Context, st *stanza.Stanza, wrong error) er
 
 // returns answers a stanza that is wrong in itself.
 func (s *outStream) returns(ctx context.Context, st *stanza.Stanza, wrong error) error {
+	if !s.l.p.srv.readdress(ctx, st, s.l.local, s.allows) {
+		return nil
+	}
 	if err := s.l.p.srv.admit(st, s.allows); err != nil {
 		return err
 	}

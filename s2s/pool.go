@@ -25,8 +25,6 @@ const (
 
 // pool has the streams from this server to others: a link for each pair of domains
 // or, with more than one connection, several.
-//
-// What a sender's context is told is in receipts; see link for the rest.
 type pool struct {
 	srv     *Server
 	host    *Host

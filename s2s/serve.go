@@ -59,6 +59,12 @@ func (s *stream) take(ctx context.Context, st *stanza.Stanza) error {
 // returns answers a stanza that is wrong in itself, by the stream that goes to its
 // sender.
 func (s *stream) returns(ctx context.Context, st *stanza.Stanza, wrong error) error {
+	s.mu.Lock()
+	local := s.first.local
+	s.mu.Unlock()
+	if !s.l.srv.readdress(ctx, st, local, s.proved) {
+		return nil
+	}
 	if err := s.l.srv.admit(st, s.proved); err != nil {
 		return err
 	}
@@ -69,6 +75,22 @@ func (s *stream) returns(ctx context.Context, st *stanza.Stanza, wrong error) er
 	}
 	return nil
 }
+
+// readdress sees to it that a stanza which Read refused can be answered though one
+// of its addresses is malformed: then it is the domain local that answers. It
+// reports false where the sender is not known, and nobody can be told.
+func (s *Server) readdress(ctx context.Context, st *stanza.Stanza, local string, allowed func(pair) bool) bool {
+	switch {
+	case st.From.IsZero() || st.To.IsZero() && !allowed(pair{local, st.From.Domain()}):
+		s.complain(ctx, "a stanza was dropped", st, errMalformed)
+		return false
+	case st.To.IsZero():
+		st.To, _ = stanza.NewJID("", local, "")
+	}
+	return true
+}
+
+var errMalformed = errors.New("an address in it is malformed")
 
 // errorFor returns the error that answers a stanza which Read refused; nil if it
 // is one that is not answered.

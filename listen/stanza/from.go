@@ -12,14 +12,14 @@ import (
 //
 // A *StreamError means that the stream has to end: a prefix on the stanza, a
 // namespace other than the content namespace of the stream (any of the three for
-// an element without a stream around it), an element that is no stanza, and
-// addresses that are invalid where the receiver may not answer: "from" on a
-// client's stream, both on the streams of servers, where both must be there, and
-// of components.
+// an element without a stream around it), an element that is no stanza, an invalid
+// "from" on a client's stream, and on a server's a "from" or "to" that is not there.
 //
 // An *Error means that this stanza is refused. It comes together with the stanza
 // as far as that could be understood, for ErrorReply; one of type error or
-// result is dropped instead.
+// result is dropped instead. Addresses that are invalid are zero then. On streams
+// that many users share they do not end the stream, as RFC 6120, section 4.9.3.7,
+// allows: what is an address depends on the version of Unicode.
 //
 // An unknown type of a message becomes normal.
 //
@@ -175,25 +175,23 @@ func (s *Stanza) setAddresses(e *xmlstream.Element, jids *JIDCache) error {
 	from, hasFrom := e.Attr("", "from")
 	to, hasTo := e.Attr("", "to")
 	client := string(e.Name.Space) == NSClient
-	if string(e.Name.Space) == NSServer && !(hasFrom && hasTo) {
+	if string(e.Name.Space) == NSServer && (len(from) == 0 || len(to) == 0) {
 		return &StreamError{Condition: StreamImproperAddressing, Text: "stanza without from or to"}
 	}
-	var err error
+	var err, wrong error
 	if hasFrom {
 		if s.From, err = jids.Parse(from); err != nil && client {
 			return &StreamError{Condition: StreamInvalidFrom, Err: err}
 		} else if err != nil {
-			return &StreamError{Condition: StreamImproperAddressing, Err: err}
+			wrong = &Error{Condition: JIDMalformed, Text: "from is no address"}
 		}
 	}
 	if hasTo {
-		if s.To, err = jids.Parse(to); err != nil && client {
-			return &Error{Condition: JIDMalformed}
-		} else if err != nil {
-			return &StreamError{Condition: StreamImproperAddressing, Err: err}
+		if s.To, err = jids.Parse(to); err != nil {
+			wrong = &Error{Condition: JIDMalformed}
 		}
 	}
-	return nil
+	return wrong
 }
 
 // checkIQ checks the rules of RFC 6120, section 8.2.3.
