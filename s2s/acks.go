@@ -31,6 +31,8 @@ type acks struct {
 	waiting bool        // late is running
 }
 
+var smEnable = stanza.Name{Space: xmppstream.NSSM, Local: "enable"}
+
 // enable begins to manage the stream. It cannot be resumed.
 // See XEP-0198, section 3.
 func (s *stream) enable(e *stanza.Element) error {

@@ -37,7 +37,8 @@ func (a *adoptions) end(out *xmppstream.Outbox) {
 
 // adopt offers the outbox of a stream that the server of pr.remote has opened, that
 // goes both ways and has proved that domain: stanzas from pr.local go there. ok is
-// false if there is a stream of our own already, or another such stream. release is
+// false if there is a stream of our own already, or one that is being opened and
+// goes both ways, or another one of that server. release is
 // to be called when the stream is over, after out.Drain or a failure: what out has
 // not sent is sent otherwise or returned, and in the end out is settled. One outbox
 // may serve many pairs.
@@ -59,7 +60,7 @@ func (p *pool) adopt(pr pair, out *xmppstream.Outbox) (release func(), ok bool) 
 
 func (l *link) adopt(out *xmppstream.Outbox) (ok, gone bool) {
 	l.mu.Lock()
-	if l.gone || l.up != nil || l.adopted != nil || out.Ending() {
+	if l.gone || l.up != nil || l.both || l.adopted != nil || out.Ending() {
 		defer l.mu.Unlock()
 		return false, l.gone
 	}

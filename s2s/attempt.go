@@ -164,6 +164,7 @@ func (a *attempt) negotiate(ctx context.Context, d dialed, direct bool) (*outStr
 		f = n.fail(stepStream, context.Cause(ctx))
 	}
 	a.l.mu.Lock()
+	a.l.both = false
 	a.l.reask()
 	a.l.mu.Unlock()
 	var end *stanza.StreamError

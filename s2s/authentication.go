@@ -132,7 +132,10 @@ func (n *opening) bothWays() error {
 	if n.asked || !proved || !n.features.Bidi || !n.c.Bidi.For(n.l.local) {
 		return nil
 	}
-	n.asked, n.s.both = true, true
+	n.asked = true
+	if n.s.both = n.l.goBothWays(); !n.s.both {
+		return nil
+	}
 	return n.write("<bidi xmlns='" + xmppstream.NSBidi + "'/>")
 }
 

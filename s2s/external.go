@@ -132,6 +132,10 @@ func (s *stream) authorized(ctx context.Context) (state, error) {
 	}
 	p := pair{s.local, s.remote}
 	s.prove(ctx, p, byExternal)
-	s.adopt(ctx, p)
+	if s.bidi && s.l.srv.settings.Load().AckTimeout > 0 {
+		s.later = true // what it gets before <enable/> nobody would acknowledge
+	} else {
+		s.adopt(ctx, p)
+	}
 	return s.serve, nil
 }

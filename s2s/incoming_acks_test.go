@@ -145,6 +145,12 @@ func TestIncomingBidi(t *testing.T) {
 			c.Send(inBidi + inAuth("="))
 			c.Expect("<success xmlns='" + inSASL + "'/>")
 			c.open("peer.test", "one.test")
+			synctest.Wait()
+			if r.fake.out != nil {
+				t.Error("adopted before the server could enable stream management")
+			}
+			c.Send(inMessage("peer.test", "one.test", "0"))
+			r.routes("0")
 			return c
 		},
 	}
@@ -190,6 +196,27 @@ func TestIncomingBidi(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestIncomingBidiManaged wants what goes out on the stream of another server to be
+// managed from the first stanza on, where that server does that.
+func TestIncomingBidiManaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := inStart(t, inTLS, func(r *inRig) {
+			r.fake.onAdopt = func(_ pair, out *xmppstream.Outbox) bool {
+				return out.Deliver(inStanza(t, inMessage("bo@one.test", "ana@peer.test", "1"))) == nil
+			}
+		})
+		c, _ := r.secure("peer.test", "peer.test", "one.test")
+		c.Send(inBidi + inAuth("="))
+		c.Expect("<success xmlns='" + inSASL + "'/>")
+		c.open("peer.test", "one.test")
+		c.Send(inEnable)
+		c.Expect("<enabled xmlns='urn:xmpp:sm:3'/><message from='bo@one.test' to='ana@peer.test' id='1'><body>x</body></message>" + inAsk)
+		c.Send(inAck("1") + "</stream:stream>")
+		c.expectEnd()
+		r.drain()
+	})
 }
 
 // TestIncomingNotBidi checks when a stream is not for both directions.

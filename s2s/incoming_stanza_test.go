@@ -232,6 +232,37 @@ func TestIncomingIdle(t *testing.T) {
 	})
 }
 
+// TestIncomingLate wants a stanza to be taken that a server had sent before it read
+// the end of an idle stream.
+func TestIncomingLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := inStart(t, inWithTimeout)
+		c := r.dialback("peer.test", "one.test")
+		time.Sleep(inTimeout + inTimeout/slack)
+		synctest.Wait()
+		c.Send(inMessage("peer.test", "one.test", "1") + "</stream:stream>")
+		r.routes("1")
+		c.expectEnd()
+		r.drain()
+	})
+}
+
+// TestIncomingFinished wants the connection to end when the server does not end its
+// side.
+func TestIncomingFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := inStart(t, inWithTimeout)
+		c := r.dialback("peer.test", "one.test")
+		time.Sleep(inTimeout + inTimeout/slack)
+		began := time.Now()
+		r.drain()
+		if took := time.Since(began); took > 2*finishTimeout {
+			t.Errorf("got the end after %v, want it within %v", took, 2*finishTimeout)
+		}
+		c.Close()
+	})
+}
+
 // TestIncomingNotIdle checks what keeps a stream.
 func TestIncomingNotIdle(t *testing.T) {
 	t.Run("what we send", func(t *testing.T) {

@@ -33,6 +33,7 @@ type link struct {
 	gone    bool               // not in the pool any more
 	up      *outStream         // that out belongs to; nil: none
 	adopted *xmppstream.Outbox // of the remote server's stream; nil: none
+	both    bool               // the remote server may send on a stream of ours
 	carry   []leftover         // to be sent before what is in out, oldest first
 	asks    []*question        // questions for the remote server
 	reader  *xmppstream.TCP    // whose reader can be woken; nil: none
@@ -324,6 +325,16 @@ func (l *link) reclaim(out *xmppstream.Outbox) (unsent []*stanza.Stanza, lost in
 	}
 	l.returnAll(written, errLost)
 	return unsent, len(written)
+}
+
+// goBothWays says that the remote server may send on our stream from now on, so that
+// the stream is needed whatever streams that server opens meanwhile. It reports false
+// when one of those is in use already.
+func (l *link) goBothWays() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.both = l.adopted == nil
+	return l.both
 }
 
 // resume lets what an outbox has not sent wait before all else. The caller holds

@@ -72,7 +72,7 @@ func (s *stream) pairs() int {
 // See XEP-0288, section 2.2.
 func (s *stream) adopt(ctx context.Context, p pair) {
 	s.mu.Lock()
-	wanted := s.bidi && !s.over
+	wanted := s.bidi && !s.over && !s.finished
 	s.mu.Unlock()
 	if !wanted || !s.l.srv.settings.Load().Bidi.For(p.local) {
 		return

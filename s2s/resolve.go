@@ -112,12 +112,15 @@ func (l *lookup) services(ctx context.Context, service, name string) (found serv
 		found.err = err
 	}
 	for _, r := range list[:min(len(list), maxRecords)] {
-		if r == nil || r.Port == 0 {
+		if r == nil {
 			continue
 		}
 		host := strings.TrimSuffix(r.Target, ".")
-		if host == "" { // RFC 2782, "Target"
+		if host == "" { // RFC 2782, "Target"; its port says nothing
 			found.refused = true
+			continue
+		}
+		if r.Port == 0 {
 			continue
 		}
 		found.records = append(found.records, record{target{host: host, port: r.Port}, r.Priority, r.Weight})

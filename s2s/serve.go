@@ -3,6 +3,7 @@ package s2s
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
@@ -29,7 +30,19 @@ func (s *stream) serve(ctx context.Context) (state, error) {
 // handle takes what Read returned.
 func (s *stream) handle(ctx context.Context, in stanza.Incoming, err error) error {
 	if err != nil && !wrongStanza(in, err) {
+		if s.isIdle(err) && s.finish() {
+			return nil
+		}
 		return err
+	}
+	if s.later {
+		s.later = false
+		p := pair{s.local, s.remote}
+		if in.Nonza != nil && in.Nonza.Name == smEnable {
+			defer s.adopt(ctx, p)
+		} else {
+			s.adopt(ctx, p)
+		}
 	}
 	if in.Nonza != nil {
 		return s.command(ctx, in.Nonza)
@@ -46,6 +59,30 @@ func (s *stream) handle(ctx context.Context, in stanza.Incoming, err error) erro
 		s.acks.handled()
 	}
 	return err
+}
+
+// isIdle reports whether Read has failed because nothing has passed for long.
+func (s *stream) isIdle(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && s.pairs() > 0
+}
+
+// finishTimeout is how long a server may take to end its side of a stream.
+const finishTimeout = 5 * time.Second
+
+// finish ends our side of a stream on which nothing has passed for long. What the
+// server had sent by then is still taken. It reports false where that is done
+// already, or need not be: by stream management the server knows what was taken.
+// See RFC 6120, section 4.4.
+func (s *stream) finish() bool {
+	s.mu.Lock()
+	again := s.finished || len(s.releases) > 0 || s.acks != nil
+	s.finished = s.finished || !again
+	s.mu.Unlock()
+	if again || s.broken() != nil {
+		return false
+	}
+	s.t.timeout.Store(0)
+	return s.t.SetReadDeadline(time.Now().Add(finishTimeout)) == nil && s.t.Finish() == nil
 }
 
 // take passes a stanza on.
@@ -155,7 +192,7 @@ func (s *stream) command(ctx context.Context, e *stanza.Element) error {
 		return s.dialback(ctx, e)
 	case stanza.Name{Space: xmppstream.NSBidi, Local: "bidi"}:
 		return s.enableBidi()
-	case stanza.Name{Space: xmppstream.NSSM, Local: "enable"}:
+	case smEnable:
 		return s.enable(e)
 	case stanza.Name{Space: xmppstream.NSSM, Local: "resume"}:
 		return s.say(smFailed(stanza.FeatureNotImplemented))

@@ -127,7 +127,7 @@ func (s *stream) negotiate(ctx context.Context) (state, error) {
 		err = s.dialback(ctx, in.Nonza)
 	case stanza.Name{Space: xmppstream.NSBidi, Local: "bidi"}:
 		err = s.enableBidi()
-	case stanza.Name{Space: xmppstream.NSSM, Local: "enable"}:
+	case smEnable:
 		err = s.enable(in.Nonza)
 	default:
 		err = unsupported(in.Nonza)

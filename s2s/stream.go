@@ -31,6 +31,7 @@ type stream struct {
 	old           bool         // from before XMPP 1.0: no features
 	bidi          bool         // the server wants stanzas of ours on it
 	requests      int          // of dialback, before a pair is proved
+	later         bool         // the pair of SASL is to be adopted with the next element
 	acks          *acks        // nil: not managed
 
 	mu       sync.Mutex
@@ -40,6 +41,7 @@ type stream struct {
 	pending  []pending          // keys that are being checked
 	releases []func()           // of pairs that were adopted
 	over     bool               // no pair is added any more
+	finished bool               // our side has ended, as nothing had passed for long
 	logged   bool               // why it ends
 	checks   sync.WaitGroup
 	closing  sync.WaitGroup // whoever else ends it
@@ -184,7 +186,10 @@ func (s *stream) reason(ctx context.Context, cause error) *stanza.StreamError {
 	if cause == errPanic { // the log has it from elsewhere
 		return errPanic
 	}
-	idle := errors.Is(cause, os.ErrDeadlineExceeded) && s.pairs() > 0
+	if s.finished {
+		return nil
+	}
+	idle := s.isIdle(cause)
 	if err := s.broken(); err != nil {
 		cause, idle = err, false
 	}

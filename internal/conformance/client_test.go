@@ -13,16 +13,29 @@ import (
 	"testing/synctest"
 )
 
-const nsSM = "urn:xmpp:sm:3"
+const (
+	nsSM  = "urn:xmpp:sm:3"
+	nsTLS = "urn:ietf:params:xml:ns:xmpp-tls"
+)
 
-// client is a client that a goroutine reads for.
+// client is a client, or another peer of the server, that a goroutine reads for.
 type client struct {
 	user, resource string
+	domain         string // of the server; "": domain
+	space          string // content namespace; "": jabber:client
 
 	conn net.Conn
 	done chan struct{} // of the reader
 
+	secure chan secured                  // what becomes of the connection where TLS may begin; nil: it never does
+	answer func(*element) (string, bool) // answers by itself; false: the element counts as got
+	into   *client                       // gets the elements; nil: this one
+	serves bool                          // has taken the connection
+
 	mu    sync.Mutex
+	ended sync.Once // of secure
+	sni   string    // what the other side has said with TLS
+	alpn  string
 	got   []*element
 	lost  bool   // what comes from now on has been lost on its way
 	acks  bool   // answers requests for acknowledgements
@@ -34,7 +47,7 @@ type client struct {
 
 // connect is the beginning of a connection.
 func (c *client) connect(conn net.Conn) {
-	c.conn, c.done = conn, make(chan struct{})
+	c.set(func() { c.conn, c.done = conn, make(chan struct{}) })
 	go c.read(conn, &wire{r: bufio.NewReader(conn)}, c.done)
 }
 
@@ -44,7 +57,11 @@ func (c *client) read(conn net.Conn, w *wire, done chan struct{}) {
 		err := c.readStream(w)
 		switch {
 		case err == nil: // a stream follows
-		case w.err == nil || errors.Is(w.err, io.ErrUnexpectedEOF):
+		case errors.Is(err, errTLS):
+			if w = c.startTLS(w); w == nil {
+				return
+			}
+		case w.err == nil || errors.Is(w.err, io.ErrUnexpectedEOF) && c.secure == nil:
 			c.add(mark("broken: "+err.Error()), string(w.raw))
 			return
 		default:
@@ -74,8 +91,11 @@ func (c *client) readStream(w *wire) error {
 				}
 			}
 			c.add(e, string(w.raw[at:d.InputOffset()]))
-			if t.Name.Local == "success" {
+			switch {
+			case t.Name.Local == "success":
 				return nil
+			case t.Name.Space == nsTLS && t.Name.Local != "failure" && c.secure != nil:
+				return errTLS
 			}
 		case xml.EndElement:
 			c.add(mark(streamEnd), streamEnd)
@@ -94,6 +114,16 @@ func (c *client) readStream(w *wire) error {
 // a server asks is its own affair.
 func (c *client) add(e *element, raw string) {
 	e.raw = raw
+	if c.answer != nil {
+		if text, ok := c.answer(e); ok {
+			c.send(text)
+			return
+		}
+	}
+	if c.into != nil {
+		c.into.add(e, raw)
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lost && raw != eof {
@@ -129,7 +159,11 @@ func (c *client) set(change func()) {
 }
 
 // send sends text; a server that has closed the connection does not matter.
-func (c *client) send(text string) { _, _ = io.WriteString(c.conn, text) }
+func (c *client) send(text string) {
+	if conn := c.connection(); conn != nil {
+		_, _ = io.WriteString(conn, text)
+	}
+}
 
 // take returns what has come since it was called last, once nothing more comes.
 func (c *client) take() []*element {
@@ -143,22 +177,44 @@ func (c *client) take() []*element {
 
 // close breaks the connection and waits for the reader.
 func (c *client) close() {
-	_ = c.conn.Close()
+	conn := c.connection()
+	if conn == nil {
+		return
+	}
+	_ = conn.Close()
+	if c.secure != nil {
+		c.ended.Do(func() { close(c.secure) })
+	}
 	<-c.done
+}
+
+// connection is the connection by now.
+func (c *client) connection() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.conn
 }
 
 const open = "<?xml version='1.0'?><stream:stream to='" + domain + "' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
+// open is the header of a stream to the server of the client.
+func (c *client) open() string {
+	if c.domain == "" {
+		return open
+	}
+	return strings.Replace(open, "'"+domain+"'", "'"+c.domain+"'", 1)
+}
+
 // authenticate goes as far as the features of the stream after the login, which
 // it returns.
 func (c *client) authenticate() ([]*element, error) {
-	c.send(open)
+	c.send(c.open())
 	c.take()
 	c.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>" + base64.StdEncoding.EncodeToString([]byte("\x00"+c.user+"\x00"+password)) + "</auth>")
 	if got := c.take(); len(got) != 1 || got[0].name.Local != "success" {
 		return nil, fmt.Errorf("login of %s: got %s", c.user, raw(got))
 	}
-	c.send(open)
+	c.send(c.open())
 	got := c.take()
 	if len(got) != 2 || got[1].name.Local != "features" {
 		return nil, fmt.Errorf("login of %s: got %s", c.user, raw(got))

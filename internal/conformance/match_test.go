@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // What a client sees besides elements.
@@ -75,7 +77,8 @@ func (e *element) child(local string) *element {
 
 // isStanza reports whether e counts for stream management.
 func (e *element) isStanza() bool {
-	return e.name.Space == "jabber:client" && slices.Contains([]string{"message", "presence", "iq"}, e.name.Local)
+	spaces := []string{stanza.NSClient, stanza.NSServer, stanza.NSComponent}
+	return slices.Contains(spaces, e.name.Space) && slices.Contains([]string{"message", "presence", "iq"}, e.name.Local)
 }
 
 // matches reports whether e has everything that a pattern says: its name, its
@@ -138,8 +141,9 @@ type expectation struct {
 	ordered  bool // after the ordered ones before it
 }
 
-// patterns reads alternatives, separated by " | ".
-func patterns(text string) ([]*element, error) {
+// patterns reads alternatives, separated by " | ", of elements in a content
+// namespace.
+func patterns(text, space string) ([]*element, error) {
 	var all []*element
 	for alternative := range strings.SplitSeq(text, " | ") {
 		if !strings.HasPrefix(alternative, "<") || alternative == streamEnd {
@@ -147,7 +151,7 @@ func patterns(text string) ([]*element, error) {
 			continue
 		}
 		root := &element{}
-		d := xml.NewDecoder(strings.NewReader("<x xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>" + alternative + "</x>"))
+		d := xml.NewDecoder(strings.NewReader("<x xmlns='" + space + "' xmlns:db='jabber:server:dialback' xmlns:stream='" + stanza.NSStream + "'>" + alternative + "</x>"))
 		if _, err := d.Token(); err != nil {
 			return nil, err
 		}
@@ -214,11 +218,11 @@ func TestMatcher(t *testing.T) {
 		"<iq><q/></iq>": false, "<iq only=''><r/></iq>": false, "<iq><r/><r/></iq>": false, "<iq><q xmlns='urn:q'>tex</q></iq>": false,
 		"<iq><r no=''/></iq>": false, streamEnd: false, eof: false,
 	} {
-		gots, err := patterns(got)
+		gots, err := patterns(got, stanza.NSClient)
 		if err != nil {
 			t.Fatal(err)
 		}
-		wants, err := patterns(pattern)
+		wants, err := patterns(pattern, stanza.NSClient)
 		if err != nil {
 			t.Fatal(err)
 		}

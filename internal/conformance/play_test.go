@@ -1,9 +1,11 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,8 +53,26 @@ type play struct {
 	vars     map[string]string
 	failures []string
 
-	action string                   // the last
-	wants  map[string][]expectation // what follows from it
+	action string                     // the last
+	wants  []map[string][]expectation // what may follow from it: one of these
+
+	also   func(words []string) bool                   // other commands; false: not one of them
+	person func(role string) (*client, net.Conn, bool) // a client that is called so, and a connection for it
+	store  func(domain string) roster.Store
+}
+
+func newPlay(t *testing.T, s *server) *play {
+	p := &play{t: t, s: s, clients: map[string]*client{}, vars: map[string]string{}}
+	p.also = func([]string) bool { return false }
+	p.person = func(role string) (*client, net.Conn, bool) {
+		user, resource, ok := strings.Cut(cast[role], "/")
+		if !ok {
+			return nil, nil, false
+		}
+		return &client{user: user, resource: resource}, p.s.dial(), true
+	}
+	p.store = func(string) roster.Store { return p.s.config.Stores.Roster }
+	return p
 }
 
 // broken ends a play that cannot go on.
@@ -95,7 +115,8 @@ var (
 	sending   = regexp.MustCompile(`^(~ )?(\S+) > (.*)$`)
 	expecting = regexp.MustCompile(`^(\S+) (<|<<|\?) (.*)$`)
 	variable  = regexp.MustCompile(`\$[a-z0-9_]+`)
-	condition = regexp.MustCompile(`!([a-z-]+)`)
+	condition = regexp.MustCompile(`!([a-z][a-z-]*)`)
+	ending    = regexp.MustCompile(`^(\S+) ends( .*)?$`)
 )
 
 // script plays a script: lines that say what happens, each followed by lines
@@ -104,11 +125,14 @@ var (
 //	ro > XML       ro sends; ~ before it drops whatever anybody gets for it
 //	ro < PATTERN   ro gets; ? for something that may be missing, << for something
 //	               that comes after the << before it. Alternatives are separated by " | "
+//	ro ends A|B    its stream ends after an error with one of the conditions; without
+//	               any: in order; any: either
+//	or             or else this happens: what follows up to the next action
 //
 // $name is a variable, !condition an error with this condition. Other lines are
 // the commands of command.
 func (p *play) script(text string) {
-	p.wants = map[string][]expectation{}
+	p.wants = []map[string][]expectation{{}}
 	started := false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -117,6 +141,16 @@ func (p *play) script(text string) {
 		}
 		if m := expecting.FindStringSubmatch(line); m != nil {
 			p.expect(m[1], m[2], m[3])
+			started = true
+			continue
+		}
+		if m := ending.FindStringSubmatch(line); m != nil {
+			p.expectEnd(m[1], strings.TrimSpace(m[2]))
+			started = true
+			continue
+		}
+		if line == "or" {
+			p.wants = append(p.wants, map[string][]expectation{})
 			continue
 		}
 		if started {
@@ -168,31 +202,89 @@ func (p *play) expand(text string) string {
 
 func (p *play) expect(name, how, text string) {
 	text = p.expand(text)
-	any, err := patterns(text)
+	any, err := patterns(text, cmp.Or(p.client(name).space, stanza.NSClient))
 	if err != nil {
 		p.fatal("pattern %q: %v", text, err)
 	}
-	p.wants[name] = append(p.wants[name], expectation{text: how + " " + text, any: any, optional: how == "?", ordered: how == "<<"})
+	wants := p.wants[len(p.wants)-1]
+	wants[name] = append(wants[name], expectation{text: how + " " + text, any: any, optional: how == "?", ordered: how == "<<"})
+}
+
+// expectEnd expects the end of a stream with one of the conditions.
+func (p *play) expectEnd(name, conditions string) {
+	switch conditions {
+	case "":
+	case "any":
+		p.expect(name, "?", "<stream:error/>")
+	default:
+		var any []string
+		for c := range strings.SplitSeq(conditions, "|") {
+			any = append(any, "<stream:error><"+c+" $streams/></stream:error>")
+		}
+		p.expect(name, "<<", strings.Join(any, " | "))
+	}
+	p.expect(name, "<<", streamEnd)
+	p.expect(name, "<<", eof)
 }
 
 // check compares what the clients have got with what they were to get.
 func (p *play) check() {
 	wants := p.wants
-	p.wants = map[string][]expectation{}
+	p.wants = []map[string][]expectation{{}}
+	got := map[string][]*element{}
 	for _, name := range slices.Sorted(maps.Keys(p.clients)) {
-		got := p.clients[name].take()
-		if !same(got, wants[name], p.vars) {
+		got[name] = p.clients[name].take()
+	}
+	for _, alternative := range wants {
+		for name, want := range alternative {
+			p.settle(name, want, got)
+		}
+	}
+	var differences []string
+	for _, alternative := range wants {
+		d := p.compare(got, alternative)
+		if d == "" {
+			return
+		}
+		differences = append(differences, d)
+	}
+	p.fail("%s%s", p.expand(p.action), strings.Join(differences, "\n\tor"))
+}
+
+// settle has a stream of another server come to its end, when that is wanted:
+// whoever ends one may wait for the other side to do so, too.
+func (p *play) settle(name string, want []expectation, got map[string][]*element) {
+	came := func(what string) bool {
+		return slices.ContainsFunc(got[name], func(e *element) bool { return e.raw == what })
+	}
+	wanted := slices.ContainsFunc(want, func(w expectation) bool { return w.any[0].name.Local == eof })
+	c := p.client(name)
+	if c.space == "" || !wanted || came(eof) {
+		return
+	}
+	if !came(streamEnd) { // who fails may have to wait
+		<-time.After(10 * time.Second)
+		got[name] = append(got[name], c.take()...)
+	}
+	if came(streamEnd) && !came(eof) {
+		c.send(streamEnd)
+		got[name] = append(got[name], c.take()...)
+	}
+}
+
+// compare says how what the clients have got differs from what they were to get.
+func (p *play) compare(got map[string][]*element, wants map[string][]expectation) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if !same(got[name], wants[name], p.vars) {
 			var lines []string
 			for _, w := range wants[name] {
 				lines = append(lines, w.text)
 			}
-			p.fail("%s\n\t%s got\n\t\t%s\n\twant\n\t\t%s", p.expand(p.action), name, raw(got), strings.Join(lines, "\n\t\t"))
+			fmt.Fprintf(&b, "\n\t%s got\n\t\t%s\n\twant\n\t\t%s", name, raw(got[name]), strings.Join(lines, "\n\t\t"))
 		}
-		delete(wants, name)
 	}
-	for name := range wants {
-		p.fatal("%s: there is no %s", p.action, name)
-	}
+	return b.String()
 }
 
 // drop forgets what the clients have got.
@@ -229,6 +321,9 @@ func (p *play) drop() {
 //	pass 5m           time passes
 //	~ COMMAND         nobody cares what follows from the command
 func (p *play) command(words []string) {
+	if p.also(words) {
+		return
+	}
 	switch words[0] {
 	case "connect", "auth", "login", "here", "enable", "resume", "acks", "lose", "cut", "end", "interested", "carbons":
 		p.clientCommand(words)
@@ -321,12 +416,11 @@ func (p *play) connect(name string) *client {
 		old.close()
 	}
 	role, _, _ := strings.Cut(name, "-")
-	user, resource, ok := strings.Cut(cast[role], "/")
+	c, conn, ok := p.person(role)
 	if !ok {
 		p.fatal("%s: nobody is called %s", p.action, name)
 	}
-	c := &client{user: user, resource: resource}
-	c.connect(p.s.dial())
+	c.connect(conn)
 	p.clients[name] = c
 	return c
 }
@@ -370,13 +464,13 @@ func (p *play) end(name string) {
 // roster writes an item into a roster.
 func (p *play) roster(user, contact string, state ...string) {
 	ctx := context.Background()
-	u, err := stanza.ParseJID(words[user])
+	u, err := stanza.ParseJID(p.expand("$" + user))
 	p.must(err)
-	c, err := stanza.ParseJID(words[contact])
+	c, err := stanza.ParseJID(p.expand("$" + contact))
 	p.must(err)
 	i := roster.Item{Contact: c, Listed: true, Subscription: map[string]roster.Subscription{"none": roster.None, "to": roster.To, "from": roster.From, "both": roster.Both}[state[0]]}
 	i.Ask = slices.Contains(state, "ask")
 	i.Approved = slices.Contains(state, "approved")
-	_, err = p.s.config.Stores.Roster.Set(ctx, u, i, 0)
+	_, err = p.store(u.Domain()).Set(ctx, u, i, 0)
 	p.must(err)
 }

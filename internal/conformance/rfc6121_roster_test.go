@@ -1,6 +1,10 @@
 package conformance
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
 
 const (
 	longText = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
@@ -321,7 +325,7 @@ func TestRFC6121RosterVersioning(t *testing.T) { run(t, versioningRows) }
 // features logs in and compares the features of the stream with a pattern.
 func (p *play) features(name, pattern string) {
 	got := p.auth(name)
-	want, err := patterns(p.expand(pattern))
+	want, err := patterns(p.expand(pattern), stanza.NSClient)
 	p.must(err)
 	if !same(got, []expectation{{any: want}}, p.vars) {
 		p.fail("got %s, want %s", raw(got), pattern)

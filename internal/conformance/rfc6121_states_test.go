@@ -134,9 +134,9 @@ func (p *play) transition(kind string, user, contact state) {
 }
 
 func (p *play) pair(user, contact string) (u, c stanza.JID) {
-	u, err := stanza.ParseJID(words[user])
+	u, err := stanza.ParseJID(p.expand("$" + user))
 	p.must(err)
-	c, err = stanza.ParseJID(words[contact])
+	c, err = stanza.ParseJID(p.expand("$" + contact))
 	p.must(err)
 	return u, c
 }
@@ -150,13 +150,13 @@ func (p *play) setState(user, contact string, s state) {
 	if s.in {
 		i.Request = fmt.Sprintf("<presence from='%s' to='%s' type='subscribe'/>", c, u)
 	}
-	_, err := p.s.config.Stores.Roster.Set(context.Background(), u, i, 0)
+	_, err := p.store(u.Domain()).Set(context.Background(), u, i, 0)
 	p.must(err)
 }
 
 func (p *play) wantState(user, contact string, want state) {
 	u, c := p.pair(user, contact)
-	i, err := p.s.config.Stores.Roster.Get(context.Background(), u, c)
+	i, err := p.store(u.Domain()).Get(context.Background(), u, c)
 	if err != nil && !errors.Is(err, roster.ErrNoItem) {
 		p.must(err)
 	}

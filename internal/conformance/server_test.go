@@ -101,7 +101,7 @@ func run(t *testing.T, rows []row) {
 }
 
 func (r row) run(t *testing.T) {
-	p := &play{t: t, s: newServer(t, r.with), clients: map[string]*client{}, vars: map[string]string{}}
+	p := newPlay(t, newServer(t, r.with))
 	t.Cleanup(p.close)
 	p.attempt(func() {
 		if r.do != nil {
@@ -151,7 +151,7 @@ func newServer(t *testing.T, with func(*server)) *server {
 	if s.disco != nil {
 		h.Disco.Configure(stanza.PerHost[*disco.Options]{Value: s.disco})
 	}
-	module := all.New(h, all.Options{}).C2S
+	module := c2s.New(all.C2S(h, nil))
 	if !s.unmanaged {
 		module.SetStreamManagement(stanza.PerHost[*c2s.StreamManagement]{Value: &s.sm})
 	}

@@ -98,20 +98,36 @@ func (t *TCP) goodbye(reason *stanza.StreamError) []byte {
 func (t *TCP) sayGoodbye(conn net.Conn, reason *stanza.StreamError) (bool, error) {
 	t.writing.take()
 	defer t.writing.give()
-	if t.werr != nil {
+	if t.werr != nil && !t.finished {
 		return false, t.werr
 	}
-	b := t.goodbye(reason)
-	if b == nil {
-		return false, nil
-	}
-	if _, t.werr = conn.Write(b); t.werr != nil {
-		return false, t.werr
+	if !t.finished {
+		b := t.goodbye(reason)
+		if b == nil {
+			return false, nil
+		}
+		if _, t.werr = conn.Write(b); t.werr != nil {
+			return false, t.werr
+		}
 	}
 	if c, ok := netserve.As[interface{ CloseWrite() error }](conn); ok {
 		_ = c.CloseWrite() // without one, the end tag has to do
 	}
 	return true, nil
+}
+
+// Finish ends our side of the stream: nothing more can be written. What the peer
+// still sends can be read until it has ended its own; then, or when that takes too
+// long, Close is due.
+// See RFC 6120, section 4.4.
+func (t *TCP) Finish() error {
+	t.writing.take()
+	defer t.writing.give()
+	if err := t.write([]byte("</stream:stream>")); err != nil {
+		return err
+	}
+	t.finished, t.werr = true, net.ErrClosed
+	return nil
 }
 
 // awaitEnd reads on until the peer has closed its stream or its connection:

@@ -45,8 +45,9 @@ type TCP struct {
 	jids    stanza.JIDCache
 	ended   bool // the peer closed its stream
 
-	writing turn  // of Header, Write and Close
-	werr    error // nothing more can be written
+	writing  turn  // of Header, Write, Finish and Close
+	werr     error // nothing more can be written
+	finished bool  // because Finish has written the end
 
 	mu      sync.Mutex           // guards what follows, never held during I/O
 	conn    net.Conn             // where to read and write

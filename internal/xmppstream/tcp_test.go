@@ -33,6 +33,8 @@ func TestOpen(t *testing.T) {
 			want: stanza.Header{Namespace: "http://etherx.jabber.org/streams"}},
 		{name: "escaped", in: "<stream:stream xmlns='jabber:server' " + stream + " from='a&apos; x=&quot;'>",
 			want: stanza.Header{From: `a' x="`, Namespace: "jabber:server"}},
+		{name: "dialback", in: "<stream:stream xmlns='jabber:server' " + stream + " xmlns:d='jabber:server:dialback'>",
+			want: stanza.Header{Namespace: "jabber:server", Dialback: true}},
 		{name: "attributes of other namespaces", in: "<stream:stream " + stream + " xmlns:x='urn:x' x:to='evil' stream:from='evil'>"},
 		{name: "other namespace", in: "<stream:stream xmlns:stream='urn:x'>", cond: stanza.StreamInvalidNamespace},
 		{name: "other element", in: "<stream:features " + stream + ">", cond: stanza.StreamBadFormat},
