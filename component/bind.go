@@ -127,12 +127,16 @@ func (s *stream) unbindHostname(iq *stanza.Stanza) error {
 
 // unbound gives up a seat of a stream that goes on.
 func (s *stream) unbound(m *seat) {
+	s.events.Lock() // first, or else it might be bound again, and Connected be told before
 	s.mu.Lock()
 	s.seats = without(s.seats, m)
 	s.mu.Unlock()
-	if m.g.finish(m) {
-		s.tell(Events.Disconnected, m.g.domain)
-	}
+	m.g.finish(m, func(first bool) {
+		defer s.events.Unlock()
+		if first {
+			s.tellLocked(Events.Disconnected, m.g.domain)
+		}
+	})
 }
 
 // hostname returns the canonical form of the hostname in a request, "" if there is

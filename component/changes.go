@@ -12,7 +12,7 @@ var errTaken = errors.New("domain is served by another component")
 
 // reserve adds a seat for a stream. It is to join or to be given up. The error is
 // errTaken or errGone.
-func (g *group) reserve(x *stream) (*seat, error) {
+func (g *group) reserve(x *stream, turn uint64) (*seat, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.over {
@@ -23,7 +23,7 @@ func (g *group) reserve(x *stream) (*seat, error) {
 			return nil, errTaken
 		}
 	}
-	m := &seat{g: g, x: x}
+	m := &seat{g: g, x: x, turn: turn}
 	g.seats = append(g.seats, m)
 	return m, nil
 }
@@ -33,8 +33,13 @@ func (g *group) join(m *seat) {
 	var rivals []*seat
 	var t tasks
 	g.mu.Lock()
-	if m.x.l.o.Conflict == CloseOld {
-		rivals = slices.Clone(g.seats[:max(slices.Index(g.seats, m), 0)])
+	for _, o := range g.seats {
+		switch {
+		case o.turn < m.turn && m.x.l.o.Conflict == CloseOld:
+			rivals = append(rivals, o)
+		case o.turn > m.turn && o.state != seatReserved && o.x.l.o.Conflict == CloseOld: // m is late
+			rivals = append(rivals, m)
+		}
 	}
 	if m.state == seatReserved {
 		g.queue = append(g.queue, m)
@@ -50,8 +55,10 @@ func (g *group) join(m *seat) {
 type tasks struct {
 	coming  *seat         // waits for
 	watched []*seat       // to write what they have
+	told    func()        // first of all; may be nil
 	last    bool          // the group is to be unregistered
 	back    []undelivered // stanzas to be returned
+	left    *seat         // is gone, to be settled once that is done; nil: none
 	confirm []func()      // of Confirm, once that is done
 }
 
@@ -68,20 +75,29 @@ func (g *group) unlock(x *stream, t *tasks) {
 	if later {
 		x.closing.Add(1)
 	}
+	if len(t.back) > 0 && t.left == nil { // Confirm waits for it
+		t.left = &seat{g: g, x: x, state: seatGone}
+		g.going = append(g.going, t.left)
+	}
 	g.mu.Unlock()
+	if t.told != nil {
+		x.guard(t.told)
+	}
 	g.watch(t)
 	if !later {
-		g.confirmAll(t.confirm)
+		g.done(t, false)
 		return
 	}
 	go func() {
 		defer x.closing.Done()
+		abandoned := true
+		defer func() { g.done(t, abandoned) }()
 		x.guard(func() {
 			if t.last {
 				g.unregister()
 			}
 			x.giveBack(t.back)
-			g.confirmAll(t.confirm)
+			abandoned = false
 		})
 	}()
 }
@@ -92,9 +108,13 @@ func (g *group) watch(t *tasks) {
 	}
 }
 
-func (g *group) confirmAll(list []func()) {
-	for _, f := range list {
-		g.Confirm(f)
+// done settles what the tasks concern, after the rest of them.
+func (g *group) done(t *tasks, abandoned bool) {
+	if t.left != nil {
+		g.settle(t.left, abandoned)
+	}
+	for _, f := range t.confirm {
+		f()
 	}
 }
 
@@ -188,13 +208,16 @@ func (g *group) leave(m *seat) {
 }
 
 // finish gives a seat up, of a stream that has not ended. What was held for it goes
-// to those who take its place. It reports false if that has been done before.
-func (g *group) finish(m *seat) bool {
+// to those who take its place. Then it calls told, which may be nil, with false if that
+// has been done before.
+func (g *group) finish(m *seat, told func(first bool)) {
 	var t tasks
 	g.mu.Lock()
 	first := g.remove(m, nil, &t)
+	if told != nil {
+		t.told = func() { told(first) }
+	}
 	g.unlock(m.x, &t)
-	return first
 }
 
 // vacate gives the seat of a stream up that ends. What the stream has not written,
@@ -226,8 +249,8 @@ func (g *group) remove(m *seat, unwritten []*stanza.Stanza, t *tasks) bool {
 	for o, list := range older {
 		o.held = append(list, o.held...)
 	}
-	t.confirm = append(t.confirm, m.after...)
-	m.held, m.after = nil, nil
+	m.held, t.left = nil, m
+	g.going = append(g.going, m)
 
 	if g.coming == m {
 		g.coming = nil
@@ -251,7 +274,7 @@ func (g *group) pass(st *stanza.Stanza, left *seat, older map[*seat][]*stanza.St
 	case m == nil:
 		t.giveBack(st, stanza.RecipientUnavailable)
 		return
-	case !m.x.l.admits(st.From):
+	case !m.x.l.surelyAdmits(st.From):
 		t.giveBack(st, stanza.NotAllowed)
 		return
 	case m.state == seatOpen:

@@ -37,6 +37,7 @@ type group struct {
 	coming  *seat   // the member that has just come; nil: none, or it is open
 	arrived uint64  // number of the last member
 	over    bool    // there is no seat and never will be
+	going   []*seat // whose stanzas are on their way back, or to others
 }
 
 var (
@@ -57,7 +58,8 @@ type seat struct {
 	needs  []*seat          // members who write first what they have; of one that is coming
 	held   []*stanza.Stanza // while it is coming or leaving
 	bytes  int              // of held
-	after  []func()         // of Confirm, which wait for held
+	after  []func()         // of Confirm, until it is open or settled
+	turn   uint64           // of the stream's wish for it
 }
 
 type seatState uint8
@@ -115,56 +117,6 @@ func (g *group) Kick(reason *stanza.StreamError) {
 	g.mu.Unlock()
 	for _, m := range seats {
 		m.x.Kick(reason)
-	}
-}
-
-// Confirm implements stanza.Confirmer. What a member has not written when it goes
-// counts on with those who get it then.
-func (g *group) Confirm(f func()) {
-	c := &countdown{n: 1, f: f}
-	var open []*seat
-	g.mu.Lock()
-	for _, m := range g.members {
-		c.n++
-		if m.state == seatOpen {
-			open = append(open, m)
-		} else {
-			m.after = append(m.after, c.done)
-		}
-	}
-	g.mu.Unlock()
-	for _, m := range open {
-		m.x.Confirm(func() {
-			if g.has(m) {
-				c.done()
-			} else {
-				g.Confirm(c.done)
-			}
-		})
-	}
-	c.done()
-}
-
-func (g *group) has(m *seat) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return m.state != seatGone
-}
-
-// countdown calls f when done has been called n times.
-type countdown struct {
-	mu sync.Mutex
-	n  int
-	f  func()
-}
-
-func (c *countdown) done() {
-	c.mu.Lock()
-	c.n--
-	last := c.n == 0
-	c.mu.Unlock()
-	if last {
-		c.f()
 	}
 }
 

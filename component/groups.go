@@ -56,7 +56,7 @@ func (g *group) unregister() {
 
 // reserve returns a seat for a stream in the group of a domain. Its error is that
 // of the router, errTaken or that of ctx.
-func (s *Server) reserve(ctx context.Context, domain string, x *stream) (*seat, error) {
+func (s *Server) reserve(ctx context.Context, domain string, x *stream, turn uint64) (*seat, error) {
 	for {
 		g, isNew := s.group(domain)
 		if isNew {
@@ -68,7 +68,7 @@ func (s *Server) reserve(ctx context.Context, domain string, x *stream) (*seat, 
 		if g.err != nil {
 			return nil, g.err
 		}
-		m, err := g.reserve(x)
+		m, err := g.reserve(x, turn)
 		if !errors.Is(err, errGone) {
 			return m, err
 		}

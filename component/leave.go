@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"log/slog"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -18,12 +19,16 @@ func (s *stream) join(ctx context.Context, domains []string) error {
 	defer func() { // after a panic, too
 		for _, m := range seats {
 			if !joined {
-				m.g.finish(m)
+				m.g.finish(m, nil)
 			}
 		}
 	}()
+	// Of those who want the same domains at once one gets them all: by turns with
+	// CloseOld, by the order of the domains with CloseNew.
+	turn := s.l.srv.turns.Add(1)
+	slices.Sort(domains)
 	for _, d := range domains {
-		m, err := s.l.srv.reserve(ctx, d, s)
+		m, err := s.l.srv.reserve(ctx, d, s, turn)
 		if err != nil {
 			return &joinError{d, err}
 		}
@@ -53,14 +58,20 @@ func (e *joinError) Unwrap() error { return e.err }
 // what nobody takes back to its senders.
 func (s *stream) leave(reason *stanza.StreamError) {
 	s.mu.Lock()
-	seats := s.seats
+	seats := slices.Clone(s.seats) // unbound changes the list in place
 	s.mu.Unlock()
 	for _, m := range seats {
 		m.g.depart(m)
 	}
 	s.out.Evict(reason)
 	s.out.Drain(reason)
-	after := s.out.Abandon
+	left := make(map[*seat]struct{})
+	after := func() {
+		s.out.Abandon()
+		for m := range left {
+			m.g.settle(m, true)
+		}
+	}
 	defer func() { after() }()
 	sorted := s.sort(s.out.Undelivered(), seats)
 
@@ -69,7 +80,7 @@ func (s *stream) leave(reason *stanza.StreamError) {
 	s.seats = nil
 	s.mu.Unlock()
 	s.l.srv.roll.remove(s)
-	left := make(map[*seat]tasks)
+	var confirm []func()
 	for _, m := range seats {
 		t, first := m.g.vacate(m, sorted.unwritten[m])
 		sorted.back = append(sorted.back, t.back...)
@@ -77,20 +88,44 @@ func (s *stream) leave(reason *stanza.StreamError) {
 			s.guard(m.g.unregister)
 		}
 		if first {
-			left[m] = t
+			left[m] = struct{}{}
+			confirm = append(confirm, t.confirm...)
 		}
 	}
-	for _, m := range seats {
+	s.farewells(seats, left, sorted.back)
+	after = func() {
+		s.out.Settle()
+		for m := range left {
+			m.g.settle(m, false)
+		}
+		for _, f := range confirm {
+			f()
+		}
+	}
+}
+
+// farewells tells the host what has ended, and returns what nobody takes: also after
+// a panic of Events.
+func (s *stream) farewells(seats []*seat, left map[*seat]struct{}, back []undelivered) {
+	defer s.giveBack(back)
+	all(seats, func(m *seat) {
 		if _, first := left[m]; first && s.neg == nil {
 			s.tell(Events.Disconnected, m.g.domain)
 		}
-	}
-	s.giveBack(sorted.back)
-	after = func() {
-		s.out.Settle()
-		for m, t := range left {
-			m.g.confirmAll(t.confirm)
+	})
+}
+
+// all calls f with each of list, also those after one that makes it panic.
+func all[T any](list []T, f func(T)) {
+	defer func() {
+		if len(list) > 0 {
+			all(list, f)
 		}
+	}()
+	for len(list) > 0 {
+		next := list[0]
+		list = list[1:]
+		f(next)
 	}
 }
 
@@ -124,22 +159,27 @@ func (s *stream) sort(list []stanza.Queued, seats []*seat) leftovers {
 // See RFC 6120, section 8.3.1.
 func (s *stream) giveBack(list []undelivered) {
 	ctx := context.WithoutCancel(s.ctx)
-	for _, u := range list {
+	all(list, func(u undelivered) {
 		waits := u.st.Kind == stanza.Presence && (u.st.Type == "" || u.st.Type == stanza.TypeSubscribe)
 		if !waits && !u.st.MayBounce() || u.st.From.IsZero() {
-			continue
+			return
 		}
 		if err := s.l.srv.h.Router.Route(ctx, u.st.ErrorReply(u.cause)); err != nil {
 			s.l.trouble.Log(ctx, slog.LevelWarn, "returning a stanza failed", "domain", u.st.To.Domain(), netserve.KeyErr, err)
 		}
-	}
+	})
 }
 
 // tell calls Host.Events: one call after the other.
 func (s *stream) tell(f func(e Events, ctx context.Context, domain string, s stanza.Sink), domain string) {
+	s.events.Lock()
+	defer s.events.Unlock()
+	s.tellLocked(f, domain)
+}
+
+// tellLocked is tell for whoever holds events.
+func (s *stream) tellLocked(f func(e Events, ctx context.Context, domain string, s stanza.Sink), domain string) {
 	if e := s.l.srv.h.Events; e != nil {
-		s.events.Lock()
-		defer s.events.Unlock()
 		f(e, context.WithoutCancel(s.ctx), domain, s)
 	}
 }

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -74,6 +75,16 @@ func (l *listener) routes(domain string) []string {
 		}
 	}
 	return list
+}
+
+// surelyAdmits is admits while a group is locked: a rule that panics admits nobody.
+func (l *listener) surelyAdmits(from stanza.JID) bool {
+	ok := false
+	err := netserve.Guard(func() error { ok = l.admits(from); return nil })
+	if err != nil {
+		l.trouble.Log(context.Background(), slog.LevelError, "access rule panicked", netserve.KeyErr, err)
+	}
+	return ok
 }
 
 // admits reports whether components of the listener get what a sender sends.

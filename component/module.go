@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net"
+	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
@@ -31,6 +32,7 @@ type Server struct {
 	madeUp string // secret of those who have none: nobody knows it
 	groups groups
 	roll   roll
+	turns  atomic.Uint64 // of join
 }
 
 var _ Module = (*Server)(nil)

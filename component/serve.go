@@ -90,10 +90,14 @@ func (s *stream) answerWrong(st *stanza.Stanza, wrong error) error {
 	return s.reply(st.ErrorReply(e))
 }
 
-// reply queues an answer of ours. A component that has more of them than the queue
+// reply queues an answer of ours: not as a stanza, which others would get in the place
+// of a stream that ends. A component that has more of them than the queue
 // takes loses its stream.
 func (s *stream) reply(st *stanza.Stanza) error {
-	err := s.Deliver(st)
+	err := s.out.Send(st.String())
+	if errors.Is(err, stanza.ErrQueueFull) {
+		s.out.Evict(unread(err))
+	}
 	if errors.Is(err, stanza.ErrClosed) {
 		return nil // Read will say why
 	}

@@ -101,9 +101,14 @@ func (s *stream) put(st *stanza.Stanza) error {
 func (s *stream) Deliver(st *stanza.Stanza) error {
 	err := s.put(st)
 	if errors.Is(err, stanza.ErrQueueFull) {
-		s.out.Evict(&stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "component does not read", Err: err})
+		s.out.Evict(unread(err))
 	}
 	return err
+}
+
+// unread is why a stream ends whose queue is full.
+func unread(err error) *stanza.StreamError {
+	return &stanza.StreamError{Condition: stanza.StreamResourceConstraint, Text: "component does not read", Err: err}
 }
 
 // Room returns how many stanzas, and how many bytes of them (Stanza.Size), Deliver

@@ -31,21 +31,22 @@ type Receipt struct {
 	open  *mark       // what is under way since the last mark; nil: nothing
 	marks []*mark     // waiting, oldest first
 
-	calling bool // somebody works off marks
+	late    func() // of the last call of Mark while too many wait: it asks when one is done
+	calling bool   // somebody works off marks
 }
 
 // mark is one call of Mark, or the part after the last one.
 type mark struct {
 	pending int
 	f       func() // nil for the part after the last call
-	into    *mark  // that took this one over
 }
 
 // Bounds of a Receipt.
 const (
 	// maxVia is how many sinks are remembered between two marks.
 	maxVia = 16
-	// MaxMarks is how many marks wait; another one takes the place of the last.
+	// MaxMarks is how many marks wait; another one takes the place of the last,
+	// which asks nobody before there is room.
 	MaxMarks = 32
 )
 
@@ -123,6 +124,16 @@ func (r *Receipt) Mark(f func()) {
 		return
 	}
 	r.mu.Lock()
+	if len(r.marks) >= MaxMarks-1 || r.late != nil { // they are called in order
+		r.late = f
+		r.mu.Unlock()
+		return
+	}
+	r.ask(f)
+}
+
+// ask is Mark once there is room. The caller holds mu, which is let go.
+func (r *Receipt) ask(f func()) {
 	via := r.via
 	r.via = nil
 	m := r.open
@@ -131,14 +142,8 @@ func (r *Receipt) Mark(f func()) {
 	}
 	r.open = nil
 	m.pending += 1 + len(via) // 1 for this call
-	if n := len(r.marks); n == MaxMarks {
-		last := r.marks[n-1]
-		last.pending += m.pending
-		m.into = last
-	} else {
-		r.marks = append(r.marks, m)
-	}
-	r.marks[len(r.marks)-1].f = f
+	m.f = f
+	r.marks = append(r.marks, m)
 	r.mu.Unlock()
 	for _, c := range via {
 		c.Confirm(func() { r.finish(m) })
@@ -150,9 +155,6 @@ func (r *Receipt) Mark(f func()) {
 func (r *Receipt) finish(m *mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m.into != nil {
-		m = m.into
-	}
 	m.pending--
 	if r.calling { // whoever does will see it
 		return
@@ -164,6 +166,11 @@ func (r *Receipt) finish(m *mark) {
 		r.mu.Unlock()
 		f()
 		r.mu.Lock()
+		if late := r.late; late != nil {
+			r.late = nil
+			r.ask(late)
+			r.mu.Lock()
+		}
 	}
 	r.calling = false
 }
