@@ -60,6 +60,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	if l.o.TLS != nil {
 		l.tls = netserve.NewTLS(l.o.TLS)
 	}
+	var stop func()
+	l.routing, stop = netserve.Outlive(ctx, o.Grace)
+	defer stop()
 	wait := l.heed(ctx)
 	err := netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
 		return l.serve(ctx, xmppstream.NewTCP(c, xmppstream.TCPOptions{}))
@@ -83,6 +86,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 // t.Peer().Secure or Options.AllowPlainWithoutTLS.
 func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Options) error {
 	l := s.listener(ctx, o)
+	var stop func()
+	l.routing, stop = netserve.Outlive(ctx, o.Grace)
+	defer stop()
 	wait := l.heed(ctx)
 	defer wait()
 	err := netserve.Guard(func() error { return l.serve(ctx, t) })
@@ -95,13 +101,14 @@ func (s *Server) ServeTransport(ctx context.Context, t stanza.Transport, o Optio
 
 // listener is what the sessions of one listener share.
 type listener struct {
-	ctx context.Context // of the call that serves its connections
-	srv *Server
-	h   *Host
-	o   Options
-	out xmppstream.OutboxOptions
-	tls *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
-	log *slog.Logger
+	ctx     context.Context // of the call that serves its connections
+	routing context.Context // of what is passed on
+	srv     *Server
+	h       *Host
+	o       Options
+	out     xmppstream.OutboxOptions
+	tls     *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
+	log     *slog.Logger
 
 	streams  streams
 	detached waiting

@@ -12,8 +12,8 @@ import (
 
 // serve is the state of a client that has its resource. It takes its stanzas
 // until the stream ends.
-func (s *stream) serve(ctx context.Context) (state, error) {
-	x := s.x.Load()
+func (s *stream) serve(context.Context) (state, error) {
+	ctx, x := s.l.routing, s.x.Load()
 	managed := x.m != nil
 	if managed {
 		ctx = x.m.receipt.Context(ctx)

@@ -14,6 +14,7 @@ import (
 // listener is what the streams of one listener share.
 type listener struct {
 	srv     *Server
+	routing context.Context // of what is passed on
 	o       Options
 	hosts   map[string]string // secret by domain, "" for none; nil: any domain has the listener's
 	keys    *keyring

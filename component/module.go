@@ -53,6 +53,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	if err != nil {
 		return err
 	}
+	var stop func()
+	l.routing, stop = netserve.Outlive(ctx, o.Grace)
+	defer stop()
 	wait := l.heed(ctx)
 	err = netserve.Serve(ctx, ln, func(ctx context.Context, c net.Conn) error {
 		return l.serve(ctx, xmppstream.NewTCP(c, xmppstream.TCPOptions{Namespace: stanza.NSComponent}))

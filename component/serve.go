@@ -12,7 +12,8 @@ import (
 
 // serve is the state of a component that has its domain. It takes its stanzas
 // until the stream ends.
-func (s *stream) serve(ctx context.Context) (state, error) {
+func (s *stream) serve(context.Context) (state, error) {
+	ctx := s.l.routing
 	for {
 		in, err := s.t.Read()
 		switch {

@@ -22,6 +22,9 @@ type acks struct {
 	receipt stanza.Receipt
 	out     *xmppstream.Outbox
 
+	taking sync.Mutex // held while a stanza is handled
+	over   bool       // none is any more
+
 	mu      sync.Mutex
 	count   uint32      // stanzas that were handled, modulo 2^32
 	marked  uint32      // of them, those that are acknowledged as soon as they are safe
@@ -59,7 +62,9 @@ func (s *stream) enable(e *stanza.Element) error {
 		Stanzas: s.l.o.MaxFSMQueue, Timeout: c.AckTimeout,
 	})
 	if err == nil {
+		s.mu.Lock()
 		s.acks = &acks{out: s.out}
+		s.mu.Unlock()
 	}
 	return refused(err)
 }
@@ -76,6 +81,27 @@ func (a *acks) acked(e *stanza.Element) error {
 		return err
 	}
 	return a.out.Acked(h)
+}
+
+// begin reports whether a stanza is to be handled. Then taking is held until that
+// is done.
+func (a *acks) begin() bool {
+	a.taking.Lock()
+	if a.over {
+		a.taking.Unlock()
+		return false
+	}
+	return true
+}
+
+// last acknowledges all that was handled, before this side ends the stream. What
+// comes then is not handled: the server has it back.
+// See XEP-0198, section 4.
+func (a *acks) last() {
+	a.taking.Lock()
+	a.over = true
+	a.taking.Unlock()
+	a.end(true)
 }
 
 // handled counts a stanza.

@@ -436,6 +436,9 @@ func (l *link) close(s *outStream) {
 		s.out.Confirm(func() { close(arrived) })
 		select {
 		case <-arrived:
+			if s.acks != nil {
+				s.acks.last()
+			}
 			s.out.Kick(nil)
 		case <-l.p.ctx.Done():
 			s.out.Evict(&stanza.StreamError{Condition: stanza.StreamSystemShutdown})

@@ -35,6 +35,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 
 func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back backward) error {
 	l := s.listener(o, back)
+	var stop func()
+	l.routing, stop = netserve.Outlive(ctx, o.Grace)
+	defer stop()
 	wait := l.heed(ctx)
 	err := netserve.Serve(ctx, ln, l.serve, netserve.Config{Grace: o.Grace, Log: s.log})
 	wait()
@@ -48,6 +51,7 @@ func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back ba
 // listener is what the streams of one listener share.
 type listener struct {
 	srv      *Server
+	routing  context.Context // of what is passed on
 	back     backward
 	o        Options
 	out      xmppstream.OutboxOptions

@@ -95,6 +95,12 @@ func (s *outStream) take(ctx context.Context, st *stanza.Stanza, wrong error) er
 	if !s.both || !s.authed {
 		return &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "this stream is for the other direction"}
 	}
+	if s.acks != nil {
+		if !s.acks.begin() {
+			return nil
+		}
+		defer s.acks.taking.Unlock()
+	}
 	var err error
 	if wrong != nil {
 		err = s.returns(ctx, st, wrong)

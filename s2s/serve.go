@@ -13,8 +13,8 @@ import (
 
 // serve is the state of a stream that has an outbox. It takes what comes until the
 // stream ends.
-func (s *stream) serve(ctx context.Context) (state, error) {
-	managed := s.acks != nil
+func (s *stream) serve(context.Context) (state, error) {
+	ctx, managed := s.l.routing, s.acks != nil
 	if managed {
 		ctx = s.acks.receipt.Context(ctx)
 	}
@@ -49,6 +49,12 @@ func (s *stream) handle(ctx context.Context, in stanza.Incoming, err error) erro
 	}
 	if s.pairs() == 0 {
 		return &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "authenticate first", Err: err}
+	}
+	if s.acks != nil {
+		if !s.acks.begin() {
+			return nil
+		}
+		defer s.acks.taking.Unlock()
 	}
 	if err == nil {
 		err = s.take(ctx, in.Stanza)

@@ -75,8 +75,11 @@ func (l *streams) shutdown() {
 // shutdown ends the stream from another goroutine.
 func (s *stream) shutdown() {
 	s.mu.Lock()
-	out := s.out
+	out, acks := s.out, s.acks
 	s.mu.Unlock()
+	if acks != nil {
+		acks.last()
+	}
 	if out != nil {
 		out.Kick(errShutdown)
 	} else {
