@@ -97,17 +97,12 @@ func (s *stream) bindHostname(ctx context.Context, iq *stanza.Stanza) (string, e
 }
 
 // mayBind reports whether a component may serve a domain: one for which it might
-// have logged in with what it has shown, or with GlobalRoutes any of Hosts.
+// have logged in with what it has shown.
 func (s *stream) mayBind(domain string) bool {
-	if _, known := s.l.hosts[domain]; known && s.l.o.GlobalRoutes {
-		return true
-	}
 	if s.login.leaf != nil {
 		return s.l.certified(s.login.leaf, domain)
 	}
-	shown, _ := s.l.secret(s.domain)
-	secret, missing := s.l.secret(domain)
-	return missing == "" && secret == shown
+	return s.l.isSameSecret(s.domain, domain)
 }
 
 // unbindHostname gives a hostname back. What is queued for the component is still

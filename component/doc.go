@@ -52,10 +52,10 @@
 //	</iq>
 //
 // Without <hostname/> it gets the domain of its login. It may bind each domain for
-// which it might have logged in with the same password or certificate, and with
-// GlobalRoutes all of Hosts. Errors are bad-request for what is no domain, not-allowed
-// for a domain that it may not have and for a name with a resource, conflict,
-// resource-constraint, and item-not-found for a name to give back that is not bound.
+// which it might have logged in with the same password or certificate. Errors are
+// bad-request for what is no domain, not-allowed for a domain that it may not have and
+// for a name with a resource, conflict, resource-constraint, and item-not-found for a
+// name to give back that is not bound.
 // Stanzas are in jabber:client, and have a from and a to as in XEP-0114. STARTTLS is
 // not there: TLS begins with the first byte.
 //
@@ -81,12 +81,14 @@
 // trusted with all accounts, so give it a port of its own, on the loopback interface or
 // a unix socket, with hosts and a password that nothing else has. With check_from,
 // which is the default, a component of hosts can still send from all other domains of
-// hosts: put components that do not trust one another on listeners of their own.
+// hosts that have its secret: give components that do not trust one another secrets of
+// their own.
 //
 // In the same way global_routes, which is the default, too, gives the stanzas for all
-// of hosts to each component that connects there, whichever domain it named. That is
-// meant for one component with many domains. Two different components on one listener
-// would each get a share of what is for the other: set it to false for them.
+// of hosts that have one secret to each component that connects there with it,
+// whichever domain it named. That is meant for one component with many domains. Two
+// different components with one secret would each get a share of what is for the
+// other.
 //
 // # Transports for jabberd14 and WPJabber
 //

@@ -70,12 +70,20 @@ func (l *listener) routes(domain string) []string {
 	list := []string{domain}
 	if l.o.GlobalRoutes {
 		for name := range l.hosts {
-			if name != domain {
+			if name != domain && l.isSameSecret(domain, name) {
 				list = append(list, name)
 			}
 		}
 	}
 	return list
+}
+
+// isSameSecret reports whether who knows the secret of one domain knows that of
+// another one.
+func (l *listener) isSameSecret(domain, other string) bool {
+	shown, _ := l.secret(domain)
+	secret, missing := l.secret(other)
+	return missing == "" && secret == shown
 }
 
 // surelyAdmits is admits while a group is locked: a rule that panics admits nobody.

@@ -402,13 +402,6 @@ func TestTooManyRefusedHostnames(t *testing.T) {
 	c.expectError("policy-violation")
 }
 
-func TestBindWithGlobalRoutes(t *testing.T) {
-	r := start(t, twins, func(r *rig) { r.o.GlobalRoutes = true })
-	c := r.loggedIn("bot.test")
-	c.bind("other.test")
-	c.end()
-}
-
 func TestHostnamesAreBounded(t *testing.T) {
 	r := start(t)
 	c := r.loggedIn("bot.test")

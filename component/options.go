@@ -42,13 +42,15 @@ type Options struct {
 	Password string `conf:"password"`
 
 	// CheckFrom ends the stream of a component that sends stanzas from a domain
-	// that is neither its own nor one of Hosts. Without it a component may send in
+	// that is neither its own nor one of Hosts with the same secret (ejabberd: any
+	// of Hosts). Without it a component may send in
 	// the name of any user of any domain, this server's included. Default: true.
 	CheckFrom bool `conf:"check_from"`
 
-	// GlobalRoutes sends the stanzas for all of Hosts to each component of the
-	// listener, whichever of these domains it named. Two different components on
-	// one listener so get stanzas for each other. Default: true.
+	// GlobalRoutes sends the stanzas for all of Hosts that have its secret to each
+	// component of the listener, whichever of these domains it named (ejabberd: for
+	// all of Hosts). Two different components with one secret so get stanzas for each
+	// other. Default: true.
 	GlobalRoutes bool `conf:"global_routes"`
 
 	// Access says whose stanzas a component gets; others are returned with

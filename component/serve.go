@@ -68,7 +68,7 @@ func (s *stream) isOwn(domain string) bool {
 	if !s.modern && domain == s.domain {
 		return true
 	}
-	if _, ok := s.l.hosts[domain]; ok {
+	if _, ok := s.l.hosts[domain]; ok && s.mayBind(domain) {
 		return true
 	}
 	return s.modern && s.seat(domain) != nil

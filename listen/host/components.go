@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 
+	"github.com/tidewaiter/tidewaiter/listen/host/features/roster"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -27,6 +28,17 @@ func (h managing) HandleIQ(ctx context.Context, iq *stanza.Stanza, p stanza.Peer
 		}
 	}
 	return h.host.Roster.Manage(ctx, iq)
+}
+
+// delegate has a component answer a request. A resource that gets the roster of its
+// account from there hears of changes all the same (XEP-0355, section 4.3.1).
+func (h *Host) delegate(ctx context.Context, iq *stanza.Stanza) (taken bool, err error) {
+	taken, err = h.Delegation.Delegate(ctx, iq)
+	own := iq.To.IsZero() || iq.To == iq.From.Bare()
+	if taken && err == nil && own && iq.Type == stanza.TypeGet && iq.Child == (stanza.Name{Space: roster.NS, Local: "query"}) {
+		h.Local.Mark(iq.From, stanza.WantsRoster, true)
+	}
+	return taken, err
 }
 
 // answered hears of answers to requests that somebody else has sent in the name

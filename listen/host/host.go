@@ -158,7 +158,7 @@ func (h *Host) makeServices(c Config) {
 // connect tells the router and the accounts of the services.
 func (h *Host) connect() {
 	l := h.Local
-	h.IQ.Delegate = h.Delegation.Delegate
+	h.IQ.Delegate = h.delegate
 	l.Users, l.IQ, l.Nobody = h.Accounts, h.IQ, h.nobody()
 	l.Contacts, l.Offline = contactsOfAccounts{h.Roster, guests{l}}, messagesForAccounts{h.Offline, guests{l}}
 	l.Blocking, l.Carbons = h.Blocking, h.Carbons

@@ -2,7 +2,7 @@ package host
 
 import (
 	"context"
-	"slices"
+	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -24,7 +24,8 @@ func (l *Local) Speak(ctx context.Context, s *stanza.Stanza) error {
 		s = s.WithTo(s.From)
 	}
 	if s.From.Local() == "" {
-		return l.forward(ctx, s)
+		l.send(ctx, s)
+		return nil
 	}
 	if exists, err := l.exists(ctx, s.From); err != nil {
 		return l.replyError(s, err)
@@ -46,7 +47,16 @@ func (l *Local) Speak(ctx context.Context, s *stanza.Stanza) error {
 	case l.sessions.carbons.Load() > 0:
 		l.copyForSender(s)
 	}
-	return l.forward(ctx, s)
+	l.send(ctx, s)
+	return nil
+}
+
+// send is forward for who has to hear nothing but what comes back: what forward
+// returns is for the log.
+func (l *Local) send(ctx context.Context, s *stanza.Stanza) {
+	if err := l.forward(ctx, s); err != nil {
+		l.trouble.Log(ctx, slog.LevelWarn, "delivery failed", "from", s.From, "to", s.To, "err", err)
+	}
 }
 
 // Presences calls tell with the presence of the available sessions of a domain
@@ -83,7 +93,18 @@ func (l *Local) Presences(ctx context.Context, domain string, contacts bool, tel
 // isSeenAt reports whether a user of a domain sees the presence of a session.
 func (l *Local) isSeenAt(ctx context.Context, s *session, domain string) (bool, error) {
 	a, err := l.audience(ctx, s.jid.Bare())
-	return slices.ContainsFunc(a.Subscribers, func(j stanza.JID) bool { return j.Domain() == domain }), err
+	if err != nil {
+		return false, err
+	}
+	for _, j := range a.Subscribers {
+		if j.Domain() != domain || l.blocksOf(s, j) {
+			continue
+		}
+		if refuses, err := l.refuses(ctx, j, s.jid); err != nil || !refuses {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // watched reports whether somebody watches the users of a domain.
@@ -105,6 +126,9 @@ func (l *Local) watchOwn(ctx context.Context, s *session) {
 func (l *Local) watch(ctx context.Context, p *stanza.Stanza) {
 	if p.From.Bare() == p.To.Bare() {
 		return
+	}
+	if s := l.sessions.find(p.From); s != nil && s.available() && p.Type == stanza.TypeUnavailable {
+		return // one contact does not see it any more, or is to think so
 	}
 	if refuses, err := l.refuses(ctx, p.To.Bare(), p.From); err == nil && !refuses {
 		l.Watcher.Presence(ctx, p)

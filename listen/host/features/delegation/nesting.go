@@ -41,7 +41,7 @@ func (s *Service) ask(q question) {
 	if err != nil {
 		return // a virtual host is none
 	}
-	id, err := s.waiting.Add(host, len(q.node), request{host: host, manager: q.to, about: q}, func(r request) {
+	id, err := s.questions.Add(host, len(q.node), request{host: host, manager: q.to, about: q}, func(r request) {
 		s.log.Debug("component does not tell what it can do", "component", q.to, "node", q.node)
 	})
 	if err == nil {

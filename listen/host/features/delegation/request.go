@@ -6,6 +6,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/forward"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/onbehalf"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -24,7 +25,7 @@ type request struct {
 // The answer follows through the Router. To may be zero: the own account. An
 // error is a *stanza.Error for who has asked.
 // See section 4.3.
-func (s *Service) Delegate(_ context.Context, iq *stanza.Stanza) (taken bool, err error) {
+func (s *Service) Delegate(ctx context.Context, iq *stanza.Stanza) (taken bool, err error) {
 	all := *s.table.Load()
 	if len(all) == 0 {
 		return false, nil
@@ -39,7 +40,7 @@ func (s *Service) Delegate(_ context.Context, iq *stanza.Stanza) (taken bool, er
 		return false, nil
 	case d.manager.IsZero():
 		return true, &stanza.Error{Condition: stanza.ServiceUnavailable}
-	case d.manager.Domain() == iq.From.Domain(): // section 4.3.1
+	case d.manager.Domain() == iq.From.Domain(), d.manager == onbehalf.Of(ctx): // section 4.3.1
 		return false, nil
 	}
 	return true, s.send(iq, to.DomainOnly(), d.manager)
@@ -74,7 +75,11 @@ func hasNode(iq *stanza.Stanza) bool {
 // send forwards a request.
 func (s *Service) send(iq *stanza.Stanza, host, manager stanza.JID) error {
 	asked := &stanza.Stanza{Kind: stanza.IQ, Type: iq.Type, ID: strings.Clone(iq.ID), From: iq.From, To: iq.To}
-	id, err := s.waiting.Add(iq.From, asked.Size(), request{host: host, manager: manager, asked: asked}, s.late)
+	waiting := &s.users
+	if all := *s.table.Load(); all[iq.From.Domain()] == nil {
+		waiting = &s.others
+	}
+	id, err := waiting.Add(iq.From, asked.Size(), request{host: host, manager: manager, asked: asked}, s.late)
 	if err != nil {
 		return err
 	}
@@ -86,7 +91,7 @@ func (s *Service) send(iq *stanza.Stanza, host, manager stanza.JID) error {
 		return nil
 	}
 	s.log.Debug("component does not take a request", "component", manager, "host", host, "err", err)
-	if _, ok := s.waiting.Take(id, func(request) bool { return true }); !ok {
+	if _, ok := waiting.Take(id, func(request) bool { return true }); !ok {
 		return nil // it was answered meanwhile: the component has gone
 	}
 	return &stanza.Error{Condition: stanza.ServiceUnavailable}
@@ -115,12 +120,21 @@ func (s *Service) reply(ctx context.Context, r request, answer *stanza.Stanza) {
 	}
 }
 
+// take returns the request to which a stanza is the answer.
+func (s *Service) take(answer *stanza.Stanza) (r request, ok bool) {
+	for _, t := range s.tables() {
+		r, ok = t.Take(answer.ID, func(r request) bool { return r.manager == answer.From && r.host == answer.To })
+		if ok {
+			break
+		}
+	}
+	return r, ok
+}
+
 // Answer takes the answer (IQ of type result or error) to a request that has
 // gone to a component, and reports whether it was one.
 func (s *Service) Answer(ctx context.Context, answer *stanza.Stanza) bool {
-	r, ok := s.waiting.Take(answer.ID, func(r request) bool {
-		return r.manager == answer.From && r.host == answer.To
-	})
+	r, ok := s.take(answer)
 	switch {
 	case !ok:
 		if answer.Child == element {

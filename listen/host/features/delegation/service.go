@@ -37,7 +37,10 @@ type Service struct {
 	hosts   func() []string
 	log     *slog.Logger
 	options perhost.Switch[*Options]
-	waiting pending.Table[request]
+
+	// What waits for components: requests from the virtual hosts here, of others,
+	// who cannot take the places of those, and of ours.
+	users, others, questions pending.Table[request]
 
 	mu      sync.Mutex // serialises changes of the next two
 	streams attached.Streams
@@ -53,8 +56,13 @@ func New(c Config) *Service {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{router: c.Router, hosts: c.Hosts, log: c.Log}
+	s.questions.OfOne = pending.MaxRequests
 	s.table.Store(&table{})
 	return s
+}
+
+func (s *Service) tables() [3]*pending.Table[request] {
+	return [...]*pending.Table[request]{&s.users, &s.others, &s.questions}
 }
 
 // Configure takes new options; nil means off. Components that are connected are
@@ -85,12 +93,18 @@ func (s *Service) Connected(_ context.Context, domain string, sink stanza.Sink) 
 func (s *Service) Disconnected(ctx context.Context, domain string, sink stanza.Sink) {
 	s.mu.Lock()
 	gone, last := s.streams.Remove(domain, sink)
+	var lost []request
+	if last { // before the component can be there again
+		for _, t := range s.tables() {
+			lost = append(lost, t.TakeAll(func(r request) bool { return r.manager == gone.Domain })...)
+		}
+	}
 	s.mu.Unlock()
 	if !last {
 		return
 	}
 	s.Refresh()
-	for _, r := range s.waiting.TakeAll(func(r request) bool { return r.manager == gone.Domain }) {
+	for _, r := range lost {
 		s.refuse(context.WithoutCancel(ctx), r, stanza.ServiceUnavailable)
 	}
 }

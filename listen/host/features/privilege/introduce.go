@@ -21,10 +21,16 @@ const (
 
 // introduction tells a stream who is there. Whoever has s.mu has the first.
 type introduction struct {
-	about map[string]presence // by virtual host: what it has heard of, or hears
+	about map[string]*subject // by virtual host: what it has heard of, or hears
 	ctx   context.Context
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
+}
+
+// subject is whose presence a stream hears of at one virtual host.
+type subject struct {
+	of   presence
+	stop context.CancelFunc // ends telling who is there
 }
 
 // end waits until nothing is told any more.
@@ -43,16 +49,23 @@ func (s *Service) introduce(stream *attached.Stream, r *rights) {
 				continue
 			}
 			if i == nil {
-				i = &introduction{about: make(map[string]presence)}
+				i = &introduction{about: make(map[string]*subject)}
 				i.ctx, i.stop = context.WithCancel(context.Background())
 				s.introduced[stream] = i
 			}
 			kind := r.of[pair{w.component, host}].presence
-			if i.about[host] < kind {
-				w.told.forget()
-				i.wg.Go(func() { s.show(i.ctx, stream, host, w.contacts) })
+			before := i.about[host]
+			switch {
+			case before != nil && before.of >= kind:
+				before.of = kind
+				continue
+			case before != nil:
+				before.stop()
 			}
-			i.about[host] = kind
+			ctx, stop := context.WithCancel(i.ctx)
+			i.about[host] = &subject{kind, stop}
+			w.told.forget()
+			i.wg.Go(func() { s.show(ctx, stream, host, w.contacts) })
 		}
 	}
 	if i == nil {
@@ -60,6 +73,7 @@ func (s *Service) introduce(stream *attached.Stream, r *rights) {
 	}
 	for host := range i.about {
 		if r.watch(pair{stream.Domain, host}) == nil {
+			i.about[host].stop()
 			delete(i.about, host)
 		}
 	}
@@ -70,10 +84,12 @@ func (s *Service) show(ctx context.Context, stream *attached.Stream, host string
 	p := pace{sink: stream.Sink}
 	err := netserve.Guard(func() error {
 		return s.config.Router.Presences(ctx, host, contacts, func(st *stanza.Stanza) error {
-			if w := s.rights.Load().watch(pair{stream.Domain, host}); w == nil || contacts && !w.contacts {
-				return context.Canceled // what it might know is another thing now
-			}
-			return p.deliver(ctx, st.WithTo(stream.Domain))
+			return p.deliver(ctx, st.WithTo(stream.Domain), func() error {
+				if w := s.rights.Load().watch(pair{stream.Domain, host}); w == nil || contacts && !w.contacts {
+					return context.Canceled // what it might know is another thing now
+				}
+				return ctx.Err()
+			})
 		})
 	})
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, stanza.ErrClosed) {
@@ -88,8 +104,9 @@ type pace struct {
 	n, bytes int // that are not confirmed
 }
 
-// deliver waits for room. A sink that does not tell gets the stanza at once.
-func (p *pace) deliver(ctx context.Context, s *stanza.Stanza) error {
+// deliver waits for room and asks then whether the stanza may be delivered still. A
+// sink that does not tell gets it at once.
+func (p *pace) deliver(ctx context.Context, s *stanza.Stanza, may func() error) error {
 	for {
 		full := !p.fits(s)
 		if p.n > 0 && (full || p.n >= maxWindow) {
@@ -99,6 +116,9 @@ func (p *pace) deliver(ctx context.Context, s *stanza.Stanza) error {
 			continue
 		}
 		if !full {
+			if err := may(); err != nil {
+				return err
+			}
 			p.n++
 			p.bytes += s.Size()
 			return p.sink.Deliver(s)

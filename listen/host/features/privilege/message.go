@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/forward"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/rawxml"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -37,6 +38,9 @@ func (s *Service) Message(ctx context.Context, m *stanza.Stanza) (taken bool, er
 	case inner.To.IsZero() && inner.From.Local() == "":
 		return true, &stanza.Error{Condition: stanza.BadRequest, Text: "the message inside has no recipient"}
 	}
+	if inner.From.Local() == "" && advertises(inner) {
+		return true, forbidden("only the server tells components what they may do")
+	}
 	return true, s.config.Router.Speak(ctx, inner)
 }
 
@@ -48,6 +52,15 @@ func foreign(m *stanza.Stanza) (*stanza.Stanza, error) {
 		return nil, &stanza.Error{Condition: stanza.BadRequest, Text: err.Error()}
 	}
 	return inner, nil
+}
+
+// advertises reports whether a component would take a message of the server for
+// what it is told about its rights (also those of XEP-0355).
+func advertises(m *stanza.Stanza) bool {
+	found, err := rawxml.Find(m, 1, func(t *xmlstream.Start) bool {
+		return t.Name.Is(NS, "privilege") || t.Name.Is("urn:xmpp:delegation:2", "delegation")
+	})
+	return err != nil || len(found) > 0
 }
 
 // hasPrivilege reports whether a message has something for this package.

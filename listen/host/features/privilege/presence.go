@@ -33,7 +33,7 @@ func newTold() *told { return &told{seed: maphash.MakeSeed()} }
 
 // tell calls deliver with presence that has not been told last.
 func (t *told) tell(p *stanza.Stanza, deliver func() error) error {
-	s := slot{maphash.String(t.seed, p.From.String()), t.hash(p)}
+	s := t.slot(p)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last := &t.slots[s.from%uint64(len(t.slots))]
@@ -46,6 +46,18 @@ func (t *told) tell(p *stanza.Stanza, deliver func() error) error {
 	}
 	*last = s
 	return err
+}
+
+// knows reports whether presence has been told last.
+func (t *told) knows(p *stanza.Stanza) bool {
+	s := t.slot(p)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.slots[s.from%uint64(len(t.slots))] == s
+}
+
+func (t *told) slot(p *stanza.Stanza) slot {
+	return slot{maphash.String(t.seed, p.From.String()), t.hash(p)}
 }
 
 func (t *told) hash(p *stanza.Stanza) uint64 {
@@ -80,6 +92,10 @@ func (s *Service) Presence(ctx context.Context, p *stanza.Stanza) {
 		if !own && !w.contacts || p.From.Domain() == w.component.Domain() {
 			continue
 		}
+		to := p.WithTo(w.component)
+		if w.told.knows(to) {
+			continue
+		}
 		if !own && !asked {
 			asked = true
 			sees, err := s.config.Subscribed(ctx, p.To.Bare(), p.From.Bare())
@@ -90,7 +106,6 @@ func (s *Service) Presence(ctx context.Context, p *stanza.Stanza) {
 				return
 			}
 		}
-		to := p.WithTo(w.component)
 		err := w.told.tell(to, func() error { return s.config.Router.DeliverToDomain(w.component.Domain(), to) })
 		if err != nil && !errors.Is(err, stanza.ErrClosed) {
 			s.log.Warn("component misses presence", "component", w.component, "from", p.From, "err", err)

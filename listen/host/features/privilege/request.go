@@ -7,6 +7,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/forward"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/onbehalf"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/internal/rawxml"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -71,9 +72,11 @@ func (s *Service) request(ctx context.Context, iq, inner *stanza.Stanza) error {
 	}
 	c := *inner
 	c.ID, c.From, c.To = id, a.user, a.to
-	err = s.config.Router.Speak(ctx, &c)
+	err = s.config.Router.Speak(onbehalf.With(ctx, a.component), &c)
 	if err != nil {
-		s.waiting.Take(id, func(asked) bool { return true })
+		if _, ok := s.waiting.Take(id, func(asked) bool { return true }); !ok {
+			return nil // it has been answered
+		}
 	}
 	return err
 }

@@ -110,13 +110,15 @@ func (s *Service) Disconnected(_ context.Context, domain string, sink stanza.Sin
 	gone, last := s.streams.Remove(domain, sink)
 	going := s.introduced[gone]
 	delete(s.introduced, gone)
+	if last { // before the component can be there again
+		s.waiting.TakeAll(func(a asked) bool { return a.component == gone.Domain })
+	}
 	s.mu.Unlock()
 	if going != nil {
 		going.end()
 	}
 	if last {
 		s.Refresh()
-		s.waiting.TakeAll(func(a asked) bool { return a.component == gone.Domain })
 	}
 }
 
