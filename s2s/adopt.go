@@ -11,6 +11,19 @@ import (
 type adoptions struct {
 	mu   sync.Mutex
 	uses map[*xmppstream.Outbox]int
+	all  int
+}
+
+// maxAdopted is for how many pairs one stream of another server is used in the other
+// direction.
+const maxAdopted = 16
+
+// room reports whether there may be one more for an outbox, most in all. A server
+// can have any number of names: they must not take the place of other servers.
+func (a *adoptions) room(out *xmppstream.Outbox, most int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.uses[out] < maxAdopted && a.all < most
 }
 
 func (a *adoptions) begin(out *xmppstream.Outbox) {
@@ -20,11 +33,13 @@ func (a *adoptions) begin(out *xmppstream.Outbox) {
 		a.uses = make(map[*xmppstream.Outbox]int)
 	}
 	a.uses[out]++
+	a.all++
 }
 
 func (a *adoptions) end(out *xmppstream.Outbox) {
 	a.mu.Lock()
 	a.uses[out]--
+	a.all--
 	last := a.uses[out] == 0
 	if last {
 		delete(a.uses, out)
@@ -45,6 +60,9 @@ func (a *adoptions) end(out *xmppstream.Outbox) {
 // See XEP-0288.
 func (p *pool) adopt(pr pair, out *xmppstream.Outbox) (release func(), ok bool) {
 	for {
+		if !p.adopted.room(out, p.most/4) {
+			return nil, false
+		}
 		l, err := p.obtain(linkKey{pair: pr})
 		if err != nil {
 			return nil, false
@@ -60,9 +78,18 @@ func (p *pool) adopt(pr pair, out *xmppstream.Outbox) (release func(), ok bool) 
 
 func (l *link) adopt(out *xmppstream.Outbox) (ok, gone bool) {
 	l.mu.Lock()
+	if l.both && l.up == nil && l.offer == nil && !l.gone && !out.Ending() {
+		defer l.mu.Unlock()
+		l.offer = out
+		return true, false
+	}
 	if l.gone || l.up != nil || l.both || l.adopted != nil || out.Ending() {
 		defer l.mu.Unlock()
 		return false, l.gone
+	}
+	if stanzas, _ := out.Room(); l.held() > stanzas { // our own takes all that waits
+		defer l.mu.Unlock()
+		return false, false
 	}
 	l.p.adopted.begin(out)
 	m := l.pour(out, nil)
@@ -77,8 +104,29 @@ func (l *link) adopt(out *xmppstream.Outbox) (ok, gone bool) {
 	return true, false
 }
 
+// fallBack is for the end of a stream that goes both ways and has not come about: a
+// stream that the remote server has opened meanwhile is used.
+func (l *link) fallBack() {
+	l.mu.Lock()
+	out := l.offer
+	l.both, l.offer = false, nil
+	l.mu.Unlock()
+	if out != nil {
+		l.adopt(out)
+	}
+}
+
 // release ends the use of an outbox that was adopted.
 func (l *link) release(out *xmppstream.Outbox) {
+	l.mu.Lock()
+	if l.offer == out {
+		l.offer = nil
+	}
+	used := l.adopted == out
+	l.mu.Unlock()
+	if !used {
+		return
+	}
 	unsent, _ := l.reclaim(out)
 	l.mu.Lock()
 	l.adopted = nil

@@ -21,6 +21,20 @@ type dialFunc func(ctx context.Context, from netip.Addr, to netip.AddrPort) (net
 // take together.
 const patience = 3
 
+// Where nobody here has sent anything, and somebody who is unknown only says that he
+// is there, fewer servers of a domain are tried.
+const (
+	maxAskTargets   = 4
+	maxAskAddresses = 2 // of each
+)
+
+// isWanted is wanted for whoever does not hold mu.
+func (l *link) isWanted() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.wanted()
+}
+
 // attempt is one search for a stream of a link.
 type attempt struct {
 	l        *link
@@ -66,11 +80,17 @@ func (l *link) search() (*outStream, *failure) {
 	if err != nil {
 		return nil, &failure{step: stepDNS, err: err}
 	}
-	for _, t := range targets {
+	for i, t := range targets {
+		if i >= maxAskTargets && !l.isWanted() {
+			break
+		}
 		addrs, err := dns.addresses(ctx, t)
 		if err != nil {
 			a.note(&failure{step: stepDNS, err: err})
 			continue
+		}
+		if !l.isWanted() {
+			addrs = addrs[:min(len(addrs), maxAskAddresses)]
 		}
 		if s, over := a.try(ctx, t, addrs); over {
 			return s, a.last
@@ -164,9 +184,9 @@ func (a *attempt) negotiate(ctx context.Context, d dialed, direct bool) (*outStr
 		f = n.fail(stepStream, context.Cause(ctx))
 	}
 	a.l.mu.Lock()
-	a.l.both = false
 	a.l.reask()
 	a.l.mu.Unlock()
+	a.l.fallBack()
 	var end *stanza.StreamError
 	if f != nil {
 		end = farewell(f.err)

@@ -54,10 +54,10 @@ func askVariants(choose func(*tls.ClientHelloInfo) (*tls.Config, error)) func(*t
 
 // proves says why what a server showed in TLS does not prove that it speaks for
 // p.remote; nil: it does.
-func (l *listener) proves(state *tls.ConnectionState, p pair) error {
-	roots, err := certs.ClientCAs(l.o.TLS, p.local)
+func (s *stream) proves(p pair) error {
+	roots, err := certs.ClientCAs(s.l.o.TLS, p.local)
 	if err == nil {
-		err = proves(state, roots, p)
+		err = s.verdicts.prove(s.t.Peer().TLS, roots, p)
 	}
 	if err != nil {
 		return fmt.Errorf("certificate of %s: %w", p.remote, err)
@@ -82,7 +82,7 @@ func (s *stream) trust() error {
 	if s.remote == "" {
 		s.neg.proof = s.l.vouched(state, s.local)
 	} else {
-		s.neg.proof = s.l.proves(state, pair{s.local, s.remote})
+		s.neg.proof = s.proves(pair{s.local, s.remote})
 	}
 	c := s.l.srv.settings.Load()
 	if s.neg.proof == nil || state == nil && (s.canEncrypt() || !c.mustEncrypt(s.local)) || s.acceptsDialback() {

@@ -2,7 +2,6 @@ package s2s
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"slices"
 
@@ -13,8 +12,8 @@ import (
 const (
 	maxPairs   = 256 // of a stream, proved or being checked
 	maxPending = 16  // keys of a stream
-	maxPerAddr = 32  // of an address
-	maxChecks  = 256 // of a listener
+	maxPerAddr = 16  // of an address, or an IPv6 network
+	maxChecks  = 512 // of a listener
 )
 
 // pending is a pair whose key is being checked.
@@ -70,7 +69,7 @@ func (s *stream) unreserve(p pair) {
 // check finds out within a context whether a key is right, and answers it.
 func (s *stream) check(ctx, within context.Context, d dialback, p pair) {
 	mechanism, err := "", error(nil)
-	if perr := s.guard(ctx, func() { mechanism, err = s.l.check(within, s.t.Peer().TLS, p, s.id, d.Key) }); perr != nil {
+	if perr := s.guard(ctx, func() { mechanism, err = s.isProved(within, p, d.Key) }); perr != nil {
 		err = &stanza.Error{Condition: stanza.InternalServerError}
 	}
 	s.unreserve(p)
@@ -104,18 +103,18 @@ func (s *stream) check(ctx, within context.Context, d dialback, p pair) {
 	s.tell(d.answer(stanza.TypeError, e))
 }
 
-// check says how a server has proved that it speaks for p.remote, or why it has
+// isProved says how a server has proved that it speaks for p.remote, or why it has
 // not. One whose certificate says so need not be asked back.
 // See XEP-0220, section 2.2.1, and XEP-0344, section 3.
-func (l *listener) check(ctx context.Context, state *tls.ConnectionState, p pair, id, key string) (mechanism string, err error) {
-	err = l.proves(state, p)
+func (s *stream) isProved(ctx context.Context, p pair, key string) (mechanism string, err error) {
+	err = s.proves(p)
 	if err == nil {
 		return byCertificate, nil
 	}
-	if !l.srv.settings.Load().acceptsDialback(p) {
+	if !s.l.srv.settings.Load().acceptsDialback(p) {
 		return "", &stanza.Error{Condition: stanza.NotAuthorized, Text: err.Error()}
 	}
-	return byDialback, l.back.verify(ctx, p, id, key)
+	return byDialback, s.l.back.verify(ctx, p, s.id, key)
 }
 
 // tell sends an answer from a goroutine that is not the stream's.

@@ -30,7 +30,8 @@
 //
 // # Who may connect
 //
-// Settings.Access (s2s_access) is asked for each pair when it is proved. Where
+// Settings.Access (s2s_access) is asked for each pair when it is proved, and for each
+// stanza in either direction: a change applies to the streams that are there. Where
 // ejabberd lets a denied server authenticate and then ends its stream at the first
 // stanza, this package says at once that the two domains may not talk: by a stream
 // error policy-violation after SASL, by an error of that condition for a key.

@@ -97,7 +97,7 @@ func (s *stream) external(_ context.Context, authzid stanza.JID) (stanza.JID, er
 	case s.serves(p.remote):
 		err = fmt.Errorf("%q is a domain of this server", p.remote)
 	case p.remote != s.remote: // that one is proved
-		err = s.l.proves(s.t.Peer().TLS, p)
+		err = s.proves(p)
 	}
 	if err != nil {
 		return stanza.JID{}, &sasl.Failure{Condition: sasl.InvalidAuthzid, Err: err}

@@ -66,6 +66,12 @@ func (f *failure) forSender() *stanza.Error {
 	return &stanza.Error{Condition: stanza.RemoteServerTimeout, Text: f.step.text()}
 }
 
+// forPeer returns the error for a server that says it is the one that could not be
+// reached: not more than that, as it may be anybody who wants to know what we reach.
+func (f *failure) forPeer() *stanza.Error {
+	return &stanza.Error{Condition: f.forSender().Condition}
+}
+
 // What is returned at once.
 var (
 	errDenied       = &stanza.Error{Condition: stanza.Forbidden, Text: "communication with this domain is not allowed"}

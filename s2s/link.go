@@ -34,6 +34,7 @@ type link struct {
 	up      *outStream         // that out belongs to; nil: none
 	adopted *xmppstream.Outbox // of the remote server's stream; nil: none
 	both    bool               // the remote server may send on a stream of ours
+	offer   *xmppstream.Outbox // to be adopted if that stream comes to nothing; nil: none
 	carry   []leftover         // to be sent before what is in out, oldest first
 	asks    []*question        // questions for the remote server
 	reader  *xmppstream.TCP    // whose reader can be woken; nil: none
@@ -273,7 +274,7 @@ func (l *link) establish(s *outStream, c *Settings) bool {
 		_ = s.out.Manage("", o) // the peer has agreed already: there is nothing to be sent
 	}
 	m := l.pour(s.out, func() { s.took.Store(true) })
-	l.up = s
+	l.up, l.both = s, false
 	l.out.Store(s.out)
 	_ = s.out.Attach(s.t, bounds, "")
 	l.back, l.quiet, s.since = backoff{}, time.Now(), time.Now()
@@ -308,6 +309,7 @@ func (l *link) ended(s *outStream, why error) {
 	if len(unsent) == 0 {
 		s.out.Settle()
 	}
+	l.fallBack()
 }
 
 // reclaim returns what an outbox that is closed has taken for this link and not
@@ -367,7 +369,7 @@ func (l *link) fail(f *failure) {
 			"local", l.local, "remote", l.remote, "peer", f.peer, "step", f.step, netserve.KeyErr, f.err, "retry_in", wait)
 	}
 	for _, a := range asks {
-		a.done <- answer
+		a.done <- f.forPeer()
 	}
 	for _, part := range list {
 		l.returnAll(part.stanzas, answer)

@@ -49,7 +49,7 @@ func New(h Host) *Server {
 }
 
 // Configure takes new settings while everything runs. Streams that are there keep
-// what was negotiated for them.
+// what was negotiated for them; whom Access denies now sends and gets nothing more.
 func (s *Server) Configure(c Settings) { s.settings.Store(&c) }
 
 // Settings returns the settings in use. They must not be changed.

@@ -5,6 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
 )
@@ -21,17 +24,76 @@ func (p pair) String() string { return p.local + " and " + p.remote }
 // of the system.
 // See RFC 6120, section 13.7.2, and XEP-0178, section 3.
 func proves(state *tls.ConnectionState, roots *x509.CertPool, p pair) error {
-	if state == nil {
-		return errors.New("no TLS")
+	return new(verdicts).prove(state, roots, p)
+}
+
+// verdicts remembers for a connection what CAs say of its certificate. To look for
+// them again for each domain would cost a server that shows many certificates
+// nothing, and us much.
+type verdicts struct {
+	mu sync.Mutex
+	of map[*x509.CertPool]verdict
+}
+
+type verdict struct {
+	chains [][]*x509.Certificate
+	err    error
+}
+
+// maxVerdicts is how many sets of CAs are remembered.
+const maxVerdicts = 8
+
+// chains returns the chains to some of roots that are valid now.
+func (v *verdicts) chains(state *tls.ConnectionState, roots *x509.CertPool) (valid [][]*x509.Certificate, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known, ok := v.of[roots]
+	if !ok {
+		// One certificate serves a server at both ends of its streams, and many CAs
+		// make such as are for one end only.
+		known.chains, known.err = certs.VerifyPeer(&tls.Config{ClientCAs: roots}, "", *state, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+		if v.of == nil || len(v.of) >= maxVerdicts {
+			v.of = make(map[*x509.CertPool]verdict)
+		}
+		v.of[roots] = known
 	}
-	// One certificate serves a server at both ends of its streams, and many CAs
-	// make such as are for one end only.
-	chains, err := certs.VerifyPeer(&tls.Config{ClientCAs: roots}, p.local, *state, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+	if known.err != nil {
+		return nil, known.err
+	}
+	now := time.Now()
+	for _, chain := range known.chains {
+		if !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return now.After(c.NotAfter) }) {
+			valid = append(valid, chain)
+		}
+	}
+	if len(valid) == 0 {
+		return nil, errExpired
+	}
+	return valid, nil
+}
+
+var (
+	errInClear = errors.New("no TLS")
+	errExpired = errors.New("peer's certificate has expired")
+)
+
+func (v *verdicts) prove(state *tls.ConnectionState, roots *x509.CertPool, p pair) error {
+	switch {
+	case state == nil:
+		return errInClear
+	case len(state.PeerCertificates) == 0:
+		return certs.ErrNoCertificate
+	case !certs.ServesDomain(state.PeerCertificates[0], p.remote):
+		return fmt.Errorf("certificate is not for %q", p.remote)
+	}
+	chains, err := v.chains(state, roots)
 	if err != nil {
 		return err
 	}
-	if !certs.ServesDomain(chains[0][0], p.remote) {
-		return fmt.Errorf("certificate is not for %q", p.remote)
+	for _, chain := range chains {
+		if certs.MayServe(chain, p.remote) {
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("the CA of the certificate may not vouch for %q", p.remote)
 }

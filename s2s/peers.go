@@ -25,6 +25,11 @@ func (p *peers) take(a netip.Addr, more, most use) bool {
 	if !a.IsValid() {
 		return true
 	}
+	if a.Is6() { // a customer has as many addresses as he likes
+		if net, err := a.Prefix(64); err == nil {
+			a = net.Addr()
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	u := p.used[a]

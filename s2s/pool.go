@@ -102,7 +102,7 @@ func (p *pool) route(ctx context.Context, st *stanza.Stanza) error {
 	if n := c.connections(k.pair); n > 1 {
 		k.index = int(maphash.String(p.seed, st.From.Bare().String()) % uint64(n))
 	}
-	if l := p.find(k); l != nil && !p.closed.Load() && l.deliver(ctx, form) {
+	if l := p.find(k); l != nil && c.allows(k.pair) && !p.closed.Load() && l.deliver(ctx, form) {
 		return nil
 	}
 	if err := p.submit(ctx, c, k, form); err != nil {

@@ -174,8 +174,12 @@ func (s *Server) admit(st *stanza.Stanza, allowed func(pair) bool) error {
 	}
 	p := pair{st.To.Domain(), st.From.Domain()}
 	switch {
-	case allowed(p):
+	case s.h.Domains.Serves(p.remote): // by now, such as a component's
+		return invalidFrom(p.remote + " is a domain of this server")
+	case allowed(p) && s.settings.Load().allows(p):
 		return nil
+	case allowed(p): // the rules have changed
+		return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: denied(p)}
 	case !s.h.Domains.Serves(p.local):
 		return unknownHost(p.local + " is no domain of this server")
 	}

@@ -34,6 +34,8 @@ type stream struct {
 	later         bool         // the pair of SASL is to be adopted with the next element
 	acks          *acks        // nil: not managed
 
+	verdicts verdicts
+
 	mu       sync.Mutex
 	out      *xmppstream.Outbox // nil at first
 	first    pair               // that was proved

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	maxAsks       = 64               // of all links
+	maxAsks       = maxChecks        // of all links: each address has a small part of them
 	maxTries      = 2                // of an ask
 	verifyTimeout = 60 * time.Second // of one
 	// linger is how long a stream that was opened for a question stays: what comes

@@ -58,6 +58,26 @@ func ServesDomain(cert *x509.Certificate, domain string) bool {
 	return none && is(cert.Subject.CommonName)
 }
 
+// MayServe reports whether the CAs of a chain, the certificate first, may vouch for a
+// domain that it is for (ServesDomain). The names that a CA is constrained to (RFC
+// 5280, section 4.2.1.10) were compared with dNSNames alone: under such a CA no
+// other form counts.
+func MayServe(chain []*x509.Certificate, domain string) bool {
+	constrained := func(c *x509.Certificate) bool {
+		return len(c.PermittedDNSDomains)+len(c.ExcludedDNSDomains)+len(c.PermittedEmailAddresses)+len(c.ExcludedEmailAddresses)+
+			len(c.PermittedURIDomains)+len(c.ExcludedURIDomains)+len(c.PermittedIPRanges)+len(c.ExcludedIPRanges) > 0
+	}
+	if !slices.ContainsFunc(chain[1:], constrained) {
+		return true
+	}
+	name := asciiName(domain)
+	wildcard := wildcardOf(name)
+	return slices.ContainsFunc(chain[0].DNSNames, func(n string) bool {
+		n = asciiName(n)
+		return n == name || wildcard != "" && n == wildcard
+	})
+}
+
 // readOtherNames reads the subjectAltName of a certificate.
 func readOtherNames(cert *x509.Certificate) (otherNames, error) {
 	var all otherNames

@@ -25,8 +25,8 @@ func TestASCIIName(t *testing.T) {
 		"\xff.example":           "\xff.example",
 		strings.Repeat("ü", 600): strings.Repeat("ü", 600),
 	} {
-		if got := asciiName(name); got != want {
-			t.Errorf("asciiName(%q) = %q, want %q", name, got, want)
+		if got := ASCIIName(name); got != want {
+			t.Errorf("ASCIIName(%q) = %q, want %q", name, got, want)
 		}
 	}
 }

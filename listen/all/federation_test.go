@@ -44,14 +44,14 @@ func exchange(ana *listentest.Client, lagoon *peer, id string) {
 }
 
 // A reload that changes what concerns other servers leaves their streams as they
-// are; new ones obey it.
+// are; new ones obey it, and whom the access rule denies now is cut off at once.
 func TestServersOutliveReloads(t *testing.T) {
 	p, file, ana, lagoon := federate(t)
 	exchange(ana, lagoon, "before")
 	connections := p.net.connections()
 	p.apply(file, strings.Replace(federationConfig, "ejabberd_s2s_in}", "ejabberd_s2s_in, max_stanza_size: 100000}", 1)+"s2s_timeout: 5 min\ns2s_ciphers: HIGH\n")
 	exchange(ana, lagoon, "after")
-	p.apply(file, strings.Replace(federationConfig, "allow: friends", "deny: friends", 1))
+	p.apply(file, strings.Replace(federationConfig, ", strait.test", "", 1))
 	ana.Send("<message to='cy@strait.test' id='denied'><body>ahoy</body></message>")
 	ana.ExpectMatch(`type='error' id='denied'>.*<forbidden `)
 	exchange(ana, lagoon, "again")
@@ -61,6 +61,9 @@ func TestServersOutliveReloads(t *testing.T) {
 	if got := p.net.connections(); got != connections {
 		t.Errorf("got %d connections, want no more than %d", got, connections)
 	}
+	p.apply(file, strings.Replace(federationConfig, "lagoon.test, ", "", 1))
+	ana.Send("<message to='cy@lagoon.test' id='over'><body>ahoy</body></message>")
+	ana.ExpectMatch(`type='error' id='over'>.*<forbidden `)
 }
 
 // What the end of a session leaves behind still goes to other servers.
