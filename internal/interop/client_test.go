@@ -70,7 +70,12 @@ type client struct {
 
 func launch(t *testing.T, p program, s scenario) *client {
 	t.Helper()
-	c := &client{cmd: p(t, s)}
+	return launchCommand(t, p(t, s))
+}
+
+func launchCommand(t *testing.T, cmd *exec.Cmd) *client {
+	t.Helper()
+	c := &client{cmd: cmd}
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -29,7 +30,11 @@ import (
 // bound is how long anything may take here; it only ends tests that hang.
 const bound = 60 * time.Second
 
-var serverBinary string
+// serverBinary is examples/server; errBuild says why it is not there.
+var (
+	serverBinary string
+	errBuild     error
+)
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "interop")
@@ -37,15 +42,37 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	serverBinary = filepath.Join(dir, "server")
-	build := exec.Command("go", "build", "-race", "-o", serverBinary, "./examples/server")
-	build.Dir = filepath.Join("..", "..")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build examples/server: %v\n%s", err, out)
-		os.Exit(1)
+	if errBuild = build(dir); errBuild != nil {
+		fmt.Fprintln(os.Stderr, errBuild)
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
+}
+
+// build builds examples/server with the race detector, and with a resolver that
+// a test can point to a DNS server of its own.
+func build(dir string) error {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		return err
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
+		filepath.Join(root, "examples", "server", "resolver_interop.go"): filepath.Join(root, "internal", "interop", "testdata", "resolver.go"),
+	}})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, overlay, 0o600); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-race", "-overlay", file, "-o", serverBinary, "./examples/server")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build examples/server: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // listener is one line of the server's start table.
@@ -55,6 +82,7 @@ type listener struct{ host, port, tls, module string }
 type server struct {
 	dir       string
 	args      []string
+	env       []string
 	listeners []listener
 	cmd       *exec.Cmd
 	log       *lines
@@ -73,10 +101,19 @@ func start(t *testing.T, config string, files map[string]string, args ...string)
 	}
 	path := filepath.Join(s.dir, "ejabberd.yml")
 	write(t, path, config)
-	s.args = append([]string{"-config", path, "-data", filepath.Join(s.dir, "data")}, args...)
+	s.begin(t, path, args...)
+	return s
+}
+
+// begin starts the server on a file, until the test ends.
+func (s *server) begin(t *testing.T, config string, args ...string) {
+	t.Helper()
+	if errBuild != nil {
+		t.Fatal(errBuild)
+	}
+	s.args = append([]string{"-config", config, "-data", filepath.Join(s.dir, "data")}, args...)
 	t.Cleanup(func() { s.stop(t) })
 	s.launch(t)
-	return s
 }
 
 // launch starts the process and waits until it is ready.
@@ -87,6 +124,7 @@ func (s *server) launch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.cmd.Env, s.cmd.SysProcAttr = append(os.Environ(), s.env...), noOrphan()
 	s.cmd.Stdout, s.cmd.Stderr = in, in
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -179,6 +217,32 @@ func (l *lines) wait(t *testing.T, what string, ok func(string) bool) string {
 	}
 }
 
+// find is wait for a line that may have come already.
+func (l *lines) find(t *testing.T, what string, ok func(string) bool) string {
+	t.Helper()
+	for _, s := range l.seen {
+		if ok(s) {
+			return s
+		}
+	}
+	return l.wait(t, what, ok)
+}
+
+// now returns what has been printed so far.
+func (l *lines) now() []string {
+	for {
+		select {
+		case s, more := <-l.ch:
+			if more {
+				l.seen = append(l.seen, s)
+				continue
+			}
+		default:
+		}
+		return l.seen
+	}
+}
+
 // all returns everything printed; the process must have ended.
 func (l *lines) all() string {
 	for s := range l.ch {
@@ -233,6 +297,15 @@ func (a *authority) issue(t *testing.T, names ...string) string {
 	return a.sign(t, &x509.Certificate{Subject: pkix.Name{CommonName: names[0]}, DNSNames: names})
 }
 
+// issueExpired is issue for a certificate that was good until a minute ago.
+func (a *authority) issueExpired(t *testing.T, names ...string) string {
+	t.Helper()
+	return a.sign(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(-time.Minute),
+	})
+}
+
 // issueUser returns a PEM file with key and certificate for an XMPP address.
 // See RFC 6120, section 13.7.1.4.
 func (a *authority) issueUser(t *testing.T, jid string) string {
@@ -260,7 +333,9 @@ func (a *authority) sign(t *testing.T, tmpl *x509.Certificate) string {
 		t.Fatal(err)
 	}
 	tmpl.SerialNumber = big.NewInt(a.next)
-	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	if tmpl.NotAfter.IsZero() {
+		tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	}
 	tmpl.KeyUsage = x509.KeyUsageDigitalSignature
 	tmpl.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	a.next++

@@ -71,33 +71,20 @@ warning: FILE:14:13: listen[0].access: the access rule c2s is not defined and de
 warning: FILE:15:13: listen[0].shaper: the shaper rule c2s_shaper is not defined and sets no limit
 warning: FILE:21:13: listen[1].access: the access rule c2s is not defined and denies everybody
 warning: FILE:22:13: listen[1].shaper: the shaper rule c2s_shaper is not defined and sets no limit
-warning: FILE:49:1: s2s_use_starttls: known to ejabberd, has no effect here
-warning: FILE:50:1: outgoing_s2s_families: known to ejabberd, has no effect here
-warning: FILE:53:1: outgoing_s2s_timeout: known to ejabberd, has no effect here
-error: FILE:28:13: listen[2].module: this build has no module ejabberd_s2s_in
+warning: FILE:29:13: listen[2].shaper: the shaper rule s2s_shaper is not defined and sets no limit
+warning: FILE:53:23: outgoing_s2s_timeout: 10000 is taken for milliseconds; write 10000 ms, or 10000 s for seconds
 error: FILE:34:13: listen[3].module: this build has no module ejabberd_stun
 error: FILE:37:13: listen[4].module: this build has no module ejabberd_http
 error: FILE:43:13: listen[5].module: this build has no module ejabberd_http
-4 errors, 7 warnings
+3 errors, 6 warnings
 `
 
 const specTransports = `
 warning: FILE:1:1: hosts: no virtual hosts: localhost is served
 warning: FILE:15:13: shaper_rules.c2s_shaper[0].none: the ACL admin is not defined and matches nobody
-warning: FILE:27:1: s2s_access: known to ejabberd, has no effect here
-warning: FILE:28:1: s2s_use_starttls: known to ejabberd, has no effect here
-warning: FILE:28:19: s2s_use_starttls: deprecated: write required, and leave mod_s2s_dialback out of modules
+warning: FILE:28:19: s2s_use_starttls: deprecated: means required, and that dialback is off; ejabberd wants required, and mod_s2s_dialback left out of modules
 warning: FILE:60:22: listen[5].access_commands: has no effect any more; use api_permissions
-error: FILE:49:13: listen[3].module: this build has no module ejabberd_s2s_in
 error: FILE:52:13: listen[4].module: this build has no module ejabberd_http
 error: FILE:59:13: listen[5].module: this build has no module ejabberd_xmlrpc
-error: FILE:64:13: listen[6].module: this build has no module ejabberd_service
-error: FILE:71:13: listen[7].module: this build has no module ejabberd_service
-error: FILE:77:13: listen[8].module: this build has no module ejabberd_service
-error: FILE:85:13: listen[9].module: this build has no module ejabberd_service
-error: FILE:91:13: listen[10].module: this build has no module ejabberd_service
-error: FILE:95:13: listen[11].module: this build has no module ejabberd_service
-error: FILE:101:13: listen[12].module: this build has no module ejabberd_service
-error: FILE:107:13: listen[13].module: this build has no module ejabberd_service
-11 errors, 6 warnings
+2 errors, 4 warnings
 `
