@@ -19,12 +19,12 @@ func TestOutlive(t *testing.T) {
 			t.Error("values are gone")
 		}
 		cancel(cause)
-		time.Sleep(time.Second - 1)
+		time.Sleep(time.Second - time.Millisecond)
 		synctest.Wait()
 		if longer.Err() != nil {
 			t.Errorf("got %v before its time", longer.Err())
 		}
-		time.Sleep(1)
+		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		if !errors.Is(context.Cause(longer), cause) {
 			t.Errorf("got %v, want %v", context.Cause(longer), cause)
