@@ -206,3 +206,37 @@ func TestAmplification(t *testing.T) {
 		}
 	})
 }
+
+// A user who writes to any number of servers that do not answer leaves room for
+// others, and for himself once they have not.
+func TestOpeningsOfOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := outStart(t, func(r *outRig) {
+			for i := range maxOpenings + 2 {
+				r.dns.addrs[fmt.Sprintf("s%d.test", i)] = []netip.Addr{netip.MustParseAddr("192.0.2.9")}
+			}
+			r.onDial = func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		for i := range maxOpenings {
+			r.sendTo(fmt.Sprintf("x@s%d.test", i), "1")
+		}
+		r.sendTo(fmt.Sprintf("x@s%d.test", maxOpenings), "more")
+		r.returned(stanza.ResourceConstraint, "too many other servers", "more")
+		r.put(fmt.Sprintf("<message from='other@here.test/r' to='x@s%d.test' id='2'><body>x</body></message>", maxOpenings))
+		synctest.Wait()
+		if back := r.routed(); len(back) != 0 {
+			t.Errorf("got back %v, want nothing so soon", back[0])
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(r.routed()); n != maxOpenings+1 {
+			t.Errorf("got %d stanzas back in the end, want %d", n, maxOpenings+1)
+		}
+		if n := len(r.srv.out.openings.of); n != 0 {
+			t.Errorf("%d senders count in the end, want none", n)
+		}
+	})
+}

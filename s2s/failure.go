@@ -74,11 +74,12 @@ func (f *failure) forPeer() *stanza.Error {
 
 // What is returned at once.
 var (
-	errDenied       = &stanza.Error{Condition: stanza.Forbidden, Text: "communication with this domain is not allowed"}
-	errQueueFull    = &stanza.Error{Condition: stanza.ResourceConstraint, Text: "too much waits for the remote server"}
-	errTooManyLinks = &stanza.Error{Condition: stanza.ResourceConstraint, Text: "there are too many connections to other servers"}
-	errStopping     = &stanza.Error{Condition: stanza.RemoteServerTimeout, Text: stepShutdown.text()}
-	errLost         = &stanza.Error{Condition: stanza.RemoteServerTimeout, Text: "connection was lost before the stanza was acknowledged"}
+	errDenied          = &stanza.Error{Condition: stanza.Forbidden, Text: "communication with this domain is not allowed"}
+	errQueueFull       = &stanza.Error{Condition: stanza.ResourceConstraint, Text: "too much waits for the remote server"}
+	errTooManyOpenings = &stanza.Error{Condition: stanza.ResourceConstraint, Text: "you are writing to too many other servers at once"}
+	errTooManyLinks    = &stanza.Error{Condition: stanza.ResourceConstraint, Text: "there are too many connections to other servers"}
+	errStopping        = &stanza.Error{Condition: stanza.RemoteServerTimeout, Text: stepShutdown.text()}
+	errLost            = &stanza.Error{Condition: stanza.RemoteServerTimeout, Text: "connection was lost before the stanza was acknowledged"}
 )
 
 // errHostUnknown says that a server does not serve the domain that it was looked

@@ -30,6 +30,7 @@ type link struct {
 
 	mu      sync.Mutex
 	running bool               // a goroutine runs run
+	sender  stanza.JID         // for whom it began to; zero: for a question, or there has been a stream
 	gone    bool               // not in the pool any more
 	up      *outStream         // that out belongs to; nil: none
 	adopted *xmppstream.Outbox // of the remote server's stream; nil: none
@@ -89,8 +90,8 @@ func (l *link) put(ctx context.Context, st *stanza.Stanza) (err *stanza.Error, g
 		if err := l.back.refuses(time.Now()); err != nil {
 			return err, false
 		}
-		if !l.start() {
-			return errStopping, false
+		if err := l.startFor(st.From.Bare()); err != nil {
+			return err, false
 		}
 		out = l.await(xmppstream.Load{})
 	}
@@ -145,11 +146,39 @@ func (l *link) start() bool {
 	return true
 }
 
+// startFor is start for somebody here who sends. The caller holds mu.
+func (l *link) startFor(sender stanza.JID) *stanza.Error {
+	counts := !l.running
+	if counts && !l.p.openings.begin(sender) {
+		return errTooManyOpenings
+	}
+	if !l.start() {
+		l.p.openings.end(sender)
+		return errStopping
+	}
+	if counts {
+		l.sender = sender
+	}
+	return nil
+}
+
+// opened notes that the search for a stream is over for which a sender counts.
+func (l *link) opened() {
+	l.mu.Lock()
+	sender := l.sender
+	l.sender = stanza.JID{}
+	l.mu.Unlock()
+	if !sender.IsZero() {
+		l.p.openings.end(sender)
+	}
+}
+
 // run opens streams and serves them as long as there is something to do.
 func (l *link) run() {
 	defer l.p.running.Done()
 	for {
 		s, err := l.open()
+		l.opened()
 		switch {
 		case err != nil:
 			l.fail(err)

@@ -43,6 +43,8 @@ type pool struct {
 	closed  atomic.Bool
 	adopted adoptions
 
+	openings openings
+
 	links   atomic.Int64
 	streams atomic.Int64
 	asking  atomic.Int64 // calls of verify
