@@ -27,6 +27,7 @@ func (n *opening) config(alpn ...string) (*tls.Config, error) {
 	config.ServerName = strings.Trim(certs.ASCIIName(n.l.remote), "[]")
 	config.InsecureSkipVerify = true // checkCertificate does it: dialback may do instead
 	config.NextProtos = alpn
+	config.ClientSessionCache = nil // sessions are those of one pair of domains, and show no certificate
 	config.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		cert, err := certificateFor(own, n.l.local, r)
 		if cert == nil || err != nil {

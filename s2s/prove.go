@@ -2,6 +2,7 @@ package s2s
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -36,8 +37,12 @@ func (s *stream) prove(ctx context.Context, p pair, mechanism string) bool {
 		_ = s.t.expire(s.l.srv.settings.Load().Timeout.For(p.local)) // if that fails, Read does
 	}
 	peer := s.t.Peer()
-	s.l.log.InfoContext(ctx, "server has connected", append(s.about(p.local, p.remote),
-		"mechanism", mechanism, "encrypted", peer.TLS != nil, "transport", peer.Name)...)
+	args := append(s.about(p.local, p.remote), "mechanism", mechanism, "encrypted", peer.TLS != nil, "transport", peer.Name)
+	if first {
+		s.l.log.InfoContext(ctx, "server has connected", args...)
+	} else { // a server can have many names
+		s.l.failures.Log(ctx, slog.LevelInfo, "server has connected", args...)
+	}
 	return true
 }
 
