@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tidewaiter/tidewaiter/internal/certs"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -32,7 +31,11 @@ type bench struct {
 	bin  string // programs, in it
 	root string // of the module
 	load string // the load generator
-	cert string // PEM file with certificate and key
+	cert string // PEM file with the certificate of all servers and its key
+	ca   string // PEM file with the CA that has signed it
+
+	names *nameServer     // knows the domains of servers that have a port for servers
+	twins map[*peer]*peer // second servers of a kind, where a row needs them
 
 	results  map[string]map[string][]meter.Result // by row and peer
 	notes    []string                             // what the reader of the table should know
@@ -66,14 +69,22 @@ func (b *bench) note(format string, args ...any) {
 
 // run prepares everything, measures and ends what it has started.
 func (b *bench) run(ctx context.Context) error {
-	if err := b.prepare(ctx); err != nil {
+	var err error
+	if b.names, err = serveNames(); err != nil {
 		return err
 	}
+	defer b.names.close()
 	defer func() {
 		for _, p := range b.peers {
 			p.stop()
 		}
+		for _, p := range b.twins {
+			p.stop()
+		}
 	}()
+	if err := b.prepare(ctx); err != nil {
+		return err
+	}
 	b.results = make(map[string]map[string][]meter.Result)
 	for i := range b.rows {
 		r := &b.rows[i]
@@ -83,7 +94,7 @@ func (b *bench) run(ctx context.Context) error {
 		// The peers take turns, so that what disturbs the machine hits all alike.
 		for round := range b.rounds {
 			for _, p := range b.peers {
-				if given[p] || p.bare && r.pure {
+				if given[p] || !b.concerns(r, p) {
 					continue
 				}
 				again, err := b.measure(ctx, r, p, round)
@@ -111,20 +122,12 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err := b.build(ctx, b.load, "./internal/load"); err != nil {
 		return err
 	}
-	cert, key, err := certs.SelfSigned([]string{"localhost"})
-	if err != nil {
-		return err
-	}
-	b.cert = filepath.Join(b.dir, "cert.pem")
-	if err := os.WriteFile(b.cert, slices.Concat(key, cert), 0o600); err != nil {
+	if err := b.certify(); err != nil {
 		return err
 	}
 	var there []*peer
 	for _, p := range b.peers {
 		p.dir = filepath.Join(b.dir, p.name)
-		if err := os.MkdirAll(p.dir, 0o700); err != nil {
-			return err
-		}
 		err := p.prepare(ctx, b)
 		switch {
 		case errors.Is(err, errNotInstalled):
@@ -142,6 +145,20 @@ func (b *bench) prepare(ctx context.Context) error {
 	return nil
 }
 
+// certify makes the certificate.
+func (b *bench) certify() error {
+	names := []string{"localhost"}
+	for _, p := range allPeers() {
+		names = append(names, p.domain(), p.twin().domain())
+	}
+	ca, cert, err := issue(names)
+	if err != nil {
+		return err
+	}
+	b.ca, b.cert = filepath.Join(b.dir, "ca.pem"), filepath.Join(b.dir, "cert.pem")
+	return errors.Join(os.WriteFile(b.ca, ca, 0o600), os.WriteFile(b.cert, cert, 0o600))
+}
+
 // findRoot finds the module that this command belongs to.
 func (b *bench) findRoot(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, "go", "list", "-f", "{{.Module.Dir}}", "github.com/tidewaiter/tidewaiter/internal/bench").Output()
@@ -152,8 +169,8 @@ func (b *bench) findRoot(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) build(ctx context.Context, to, pkg string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", to, pkg)
+func (b *bench) build(ctx context.Context, to, pkg string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", slices.Concat([]string{"build", "-o", to}, flags, []string{pkg})...)
 	cmd.Dir = b.root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
@@ -176,16 +193,51 @@ func (b *bench) commit(ctx context.Context) string {
 	return hash
 }
 
+// concerns reports whether a row measures a peer. A row of two kinds of servers
+// is Tidewaiter's.
+func (b *bench) concerns(r *row, p *peer) bool {
+	switch r.with {
+	case "":
+		return !p.bare || !r.pure
+	case sameKind:
+		return !p.bare
+	}
+	return p.name == "tidewaiter" && b.peer(r.with) != nil
+}
+
+// other returns the second server of a row for a peer, nil if there is none.
+func (b *bench) other(r *row, p *peer) *peer {
+	switch r.with {
+	case "":
+		return nil
+	case sameKind:
+		if b.twins[p] == nil {
+			if b.twins == nil {
+				b.twins = make(map[*peer]*peer)
+			}
+			b.twins[p] = p.twin()
+		}
+		return b.twins[p]
+	}
+	return b.peer(r.with)
+}
+
 // measure makes one run of a row. again is false when there is no point in
 // another one.
 func (b *bench) measure(ctx context.Context, r *row, p *peer, round int) (again bool, err error) {
-	if err := b.ready(ctx, r, p); err != nil {
-		b.failures++
-		return false, err
+	other := b.other(r, p)
+	for _, one := range []*peer{p, other} {
+		if one == nil {
+			continue
+		}
+		if err := b.ready(ctx, r, one); err != nil {
+			b.failures++
+			return false, err
+		}
 	}
-	args := append([]string{}, r.args...)
-	if r.own > 0 {
-		args = append(args, "-user", r.name, "-accounts", strconv.Itoa(r.own))
+	args, err := b.arguments(r, p, other)
+	if err != nil {
+		return false, err
 	}
 	result, code, err := b.generate(ctx, p, r.command, args...)
 	switch code {
@@ -199,19 +251,55 @@ func (b *bench) measure(ctx context.Context, r *row, p *peer, round int) (again 
 		b.failures++
 		return !p.running.ended(), err
 	}
+	if err := b.record(r, p, round, result); err != nil {
+		return false, err
+	}
+	if other != nil && r.with != sameKind {
+		return true, b.record(r, other, round, result.Swapped())
+	}
+	return true, nil
+}
+
+// arguments returns those of the load generator.
+func (b *bench) arguments(r *row, p, other *peer) ([]string, error) {
+	args := slices.Clone(r.args)
+	if r.own > 0 {
+		args = append(args, "-user", r.name, "-accounts", strconv.Itoa(r.own))
+	}
+	second := loopback(p.at.second)
+	switch r.command {
+	case "component":
+		args = append(args, "-component-addr", second, "-component-domain", componentDomain, "-secret", componentSecret)
+	case "federation":
+		args = append(args, "-peer-addr", other.running.addr, "-peer-domain", other.at.domain, "-peer-pid", strconv.Itoa(other.running.pid()))
+	case "domains":
+		port, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		b.names.set("*."+idleSuffix, port)
+		args = append(args, "-addr", second, "-listen", loopback(port), "-suffix", idleSuffix)
+	}
+	return args, nil
+}
+
+// idleSuffix is what the names of remote domains that do nothing end with.
+const idleSuffix = "idle.example"
+
+// record notes the result of one server.
+func (b *bench) record(r *row, p *peer, round int, result meter.Result) error {
 	result.Label = p.name
 	b.results[r.name][p.name] = append(b.results[r.name][p.name], result)
 	fmt.Fprintf(b.log, "%-14s %-10s round %d: %s %s\n", r.name, p.name, round+1, figure(r.value(&result)), r.unit)
-	if b.out != nil {
-		text, err := json.Marshal(line{r.name, p.name, round + 1, result})
-		if err != nil {
-			return false, err
-		}
-		if _, err := fmt.Fprintf(b.out, "%s\n", text); err != nil {
-			return false, err
-		}
+	if b.out == nil {
+		return nil
 	}
-	return true, nil
+	text, err := json.Marshal(line{r.name, p.name, round + 1, result})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(b.out, "%s\n", text)
+	return err
 }
 
 // ready has a peer run as a row needs it, with its accounts.
@@ -220,11 +308,12 @@ func (b *bench) ready(ctx context.Context, r *row, p *peer) error {
 	if err := p.start(ctx, b, r.profile, r.fresh); err != nil {
 		return err
 	}
-	if p.bare {
+	if p.bare || r.nobody {
 		return nil
 	}
+	accounts := []string{"-accounts", strconv.Itoa(b.accounts(r))}
 	if p.running != before {
-		if err := b.register(ctx, p, nil); err != nil {
+		if err := b.register(ctx, p, accounts); err != nil {
 			return err
 		}
 	}
@@ -234,7 +323,7 @@ func (b *bench) ready(ctx context.Context, r *row, p *peer) error {
 		if err := p.start(ctx, b, r.profile, true); err != nil {
 			return err
 		}
-		if err := b.register(ctx, p, nil); err != nil {
+		if err := b.register(ctx, p, accounts); err != nil {
 			return err
 		}
 	}
@@ -242,6 +331,15 @@ func (b *bench) ready(ctx context.Context, r *row, p *peer) error {
 		return b.register(ctx, p, []string{"-user", r.name, "-accounts", strconv.Itoa(r.own)})
 	}
 	return nil
+}
+
+// accounts returns how many accounts the rows of a profile need. Those with a
+// second port have few users.
+func (b *bench) accounts(r *row) int {
+	if r.profile.component || r.profile.servers {
+		return max(b.scale.pairs, b.scale.clients)
+	}
+	return b.scale.accounts
 }
 
 func (b *bench) register(ctx context.Context, p *peer, args []string) error {
@@ -265,7 +363,10 @@ const (
 // generate runs the load generator. The error is what it has to say; there may
 // be a result all the same.
 func (b *bench) generate(ctx context.Context, p *peer, command string, args ...string) (r meter.Result, code int, err error) {
-	all := []string{command, "-addr", p.running.addr, "-pid", strconv.Itoa(p.running.pid()), "-accounts", strconv.Itoa(b.scale.accounts)}
+	all := []string{
+		command, "-addr", p.running.addr, "-pid", strconv.Itoa(p.running.pid()),
+		"-domain", p.at.domain, "-accounts", strconv.Itoa(b.scale.accounts),
+	}
 	if p.bare {
 		all = append(all, "-no-from")
 	}
@@ -281,6 +382,9 @@ func (b *bench) generate(ctx context.Context, p *peer, command string, args ...s
 	}
 	if code != 0 && code != exitFaults {
 		return r, code, errors.New(strings.TrimSpace(said.String()))
+	}
+	if code == exitFaults {
+		_, _ = b.log.Write(said.Bytes())
 	}
 	return r, code, json.Unmarshal(out.Bytes(), &r)
 }

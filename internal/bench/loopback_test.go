@@ -29,10 +29,7 @@ func BenchmarkLoopback(b *testing.B) {
 	if runtime.GOOS != "linux" {
 		b.Skip("what a server uses is known on Linux only")
 	}
-	generator := filepath.Join(b.TempDir(), "load")
-	if out, err := exec.Command("go", "build", "-o", generator, "github.com/tidewaiter/tidewaiter/internal/load").CombinedOutput(); err != nil {
-		b.Fatalf("building the load generator: %v\n%s", err, out)
-	}
+	generator := buildGenerator(b)
 	for _, c := range []struct{ name, args string }{
 		{"W32", "chat -d 5s"},
 		{"W1", "chat -d 5s -window 1"},
@@ -45,22 +42,40 @@ func BenchmarkLoopback(b *testing.B) {
 			addr := serveLoopback(b)
 			for b.Loop() {
 				args := append(strings.Fields(c.args), "-addr", addr, "-pid", fmt.Sprint(os.Getpid()), "-accounts", "100")
-				cmd := exec.Command(generator, args...)
-				var out, said bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &out, &said
-				if err := cmd.Run(); err != nil {
-					b.Fatalf("%v\n%s", err, &said)
-				}
-				var r meter.Result
-				if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-					b.Fatal(err)
-				}
-				b.ReportMetric(0, "ns/op")
-				b.ReportMetric(r.PerSecond, r.Unit+"/s")
-				b.ReportMetric(r.PerServerCPU, r.Unit+"/cpu-s")
+				report(b, generate(b, generator, args...))
 			}
 		})
 	}
+}
+
+func buildGenerator(b *testing.B) (path string) {
+	b.Helper()
+	path = filepath.Join(b.TempDir(), "load")
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/tidewaiter/tidewaiter/internal/load").CombinedOutput(); err != nil {
+		b.Fatalf("building the load generator: %v\n%s", err, out)
+	}
+	return path
+}
+
+// generate runs the load generator.
+func generate(b *testing.B, generator string, args ...string) (r meter.Result) {
+	b.Helper()
+	cmd := exec.Command(generator, args...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		b.Fatalf("%v\n%s", err, &said)
+	}
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		b.Fatal(err)
+	}
+	return r
+}
+
+func report(b *testing.B, r meter.Result) {
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(r.PerSecond, strings.ReplaceAll(r.Unit, " ", "-")+"/s")
+	b.ReportMetric(r.PerServerCPU, strings.ReplaceAll(r.Unit, " ", "-")+"/cpu-s")
 }
 
 // oneKey is the key of every account: making one for each would fill the profile.

@@ -2,6 +2,40 @@
 // program that only forwards bytes, on this machine and by loopback, and prints
 // a Markdown table. It starts the servers itself, in a temporary folder, and ends
 // only what it has started. A server that is not installed is left out.
+//
+// The rows, all with messages of 100 bytes unless they say otherwise. What counts
+// is the processor time of the server's process; every message is checked for
+// loss, duplicates, order, content and sender.
+//
+//	chat, chat-w1, chat-1000, chat-tls, chat-sm   pairs of users of one server
+//	paced                 latency at a rate that all servers can bear
+//	sessions-N            pairs of users, while the other sessions are idle
+//	login, login-tls      connection, TLS, SASL, resource, presence
+//	presence              changes of presence that reach all contacts
+//	offline               messages that are stored and acknowledged (XEP-0198)
+//	component             users send to a component (XEP-0114), which is part of the
+//	                      load generator and returns what it gets
+//	federation-ejabberd, federation-prosody
+//	                      users of Tidewaiter and of another server send to one
+//	                      another, half of the pairs in each direction; each server
+//	                      has its own figure, of the same run
+//	federation-same       the same between two servers of one kind, whose
+//	                      processor times are added up
+//	idle, idle-tls        memory of users who do nothing
+//	domains               memory of the servers of other domains that do nothing,
+//	                      with a stream in each direction for each domain, over
+//	                      TLS: growth in all. The load generator plays them, by
+//	                      dialback (XEP-0220), each with its own certificate
+//
+// In the rows of federation users and servers speak TLS. The servers have one
+// certificate, of a CA that is made for the run and that all trust, and prove
+// their domains by it (SASL EXTERNAL). Nothing else is asked of them: Tidewaiter
+// uses one stream in both directions with servers that do (XEP-0288), and
+// acknowledgements (XEP-0198). The names of the servers, which end with
+// ".example", are known to a name server that this command runs: ejabberd is
+// told by ERL_INETRC, Prosody by the option unbound, for which it needs the
+// package lua-unbound, and Tidewaiter, which is examples/server, by one more file
+// that it is built with.
 package main
 
 import (

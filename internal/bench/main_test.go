@@ -138,17 +138,22 @@ func TestMedian(t *testing.T) {
 }
 
 func TestConfigurationsFollowTheProfile(t *testing.T) {
-	b := &bench{cert: "/somewhere/cert.pem", store: "storage: disk"}
+	names, err := serveNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.close()
+	b := &bench{cert: "/somewhere/cert.pem", ca: "/somewhere/ca.pem", store: "storage: disk", names: names}
 	for _, c := range []struct {
-		file            string
-		managed, stored string
+		file                                string
+		managed, stored, component, servers string
 	}{
-		{"tidewaiter.yml", "mod_stream_mgmt", "mod_offline"},
-		{"ejabberd.yml", "mod_stream_mgmt", "mod_offline"},
-		{"prosody.cfg.lua", `"smacks"`, ""},
+		{"tidewaiter.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in"},
+		{"ejabberd.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in"},
+		{"prosody.cfg.lua", `"smacks"`, "", "component_secret", "s2s_ports"},
 	} {
-		for _, p := range []profile{{}, {managed: true}, {stored: true}} {
-			path, err := configure(b, c.file, t.TempDir(), 5222, p)
+		for _, p := range []profile{{}, {managed: true}, {stored: true}, {component: true}, {servers: true}} {
+			path, err := configure(b, c.file, place{profile: p, dir: t.TempDir(), domain: "one.example", port: 5222, second: 5777})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,15 +162,99 @@ func TestConfigurationsFollowTheProfile(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := string(raw)
-			if !strings.Contains(text, "5222") || !strings.Contains(text, b.cert) || strings.Contains(text, "<no value>") {
-				t.Errorf("%s: port or certificate is missing:\n%s", c.file, text)
+			if !strings.Contains(text, "5222") || !strings.Contains(text, b.cert) || !strings.Contains(text, "one.example") || strings.Contains(text, "<no value>") {
+				t.Errorf("%s: port, domain or certificate is missing:\n%s", c.file, text)
 			}
-			if got, want := strings.Contains(text, c.managed), p.managed || p.stored; got != want {
-				t.Errorf("%s of %+v: stream management: got %v, want %v", c.file, p, got, want)
+			for _, part := range []struct {
+				what string
+				want bool
+			}{
+				{c.managed, p.managed || p.stored}, {c.stored, p.stored}, {c.component, p.component}, {componentDomain, p.component},
+				{c.servers, p.servers}, {b.ca, p.servers}, {"5777", p.component || p.servers},
+			} {
+				if got := strings.Contains(text, part.what); part.what != "" && got != part.want {
+					t.Errorf("%s of %+v: %s: got %v, want %v", c.file, p, part.what, got, part.want)
+				}
 			}
-			if got := strings.Contains(text, c.stored); c.stored != "" && got != p.stored {
-				t.Errorf("%s of %+v: offline messages: got %v, want %v", c.file, p, got, p.stored)
+		}
+	}
+}
+
+// TestRowsOfTwoServers runs no servers.
+func TestRowsOfTwoServers(t *testing.T) {
+	o, err := parse(strings.Fields("-peers tidewaiter,ejabberd,floor -workloads federation,component,chat"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &o.bench
+	for _, p := range b.peers {
+		p.running, p.at = &process{addr: p.name + ":1", cmd: &exec.Cmd{Process: &os.Process{Pid: 7}}}, place{domain: p.domain(), second: 2}
+	}
+	ours := b.peer("tidewaiter")
+	var got []string
+	for i := range b.rows {
+		r := &b.rows[i]
+		for _, p := range b.peers {
+			if b.concerns(r, p) {
+				with := "alone"
+				if other := b.other(r, p); other != nil {
+					with = "with " + other.name
+				}
+				got = append(got, r.name+" "+p.name+" "+with)
 			}
+		}
+	}
+	want := []string{
+		"federation-ejabberd tidewaiter with ejabberd",
+		"federation-same tidewaiter with tidewaiter-2", "federation-same ejabberd with ejabberd-2",
+		"component tidewaiter alone", "component ejabberd alone", "component floor alone",
+		"chat tidewaiter alone", "chat ejabberd alone", "chat floor alone",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	args, err := b.arguments(&b.rows[0], ours, b.peer("ejabberd"))
+	if text := strings.Join(args, " "); err != nil || !strings.HasSuffix(text, "-peer-addr ejabberd:1 -peer-domain ejabberd.example -peer-pid 7") {
+		t.Errorf("got %s, %v", text, err)
+	}
+	if got := b.other(&b.rows[2], ours); got != b.twins[ours] || len(b.twins) != 2 {
+		t.Errorf("got another second server than before: %+v", got)
+	}
+}
+
+// TestTableOfTwoServers has each server's own figure in its column.
+func TestTableOfTwoServers(t *testing.T) {
+	o, err := parse(strings.Fields("-peers tidewaiter,ejabberd -workloads chat-tls,federation-ejabberd,federation-same,domains"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &o.bench
+	b.results = make(map[string]map[string][]meter.Result)
+	for _, r := range b.rows {
+		b.results[r.name] = make(map[string][]meter.Result)
+	}
+	b.log = io.Discard
+	note := func(row int, peer string, r meter.Result) {
+		if err := b.record(&b.rows[row], b.peer(peer), 0, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	between := meter.Result{Count: 80000, ServerCPU: 0.5, PeerCPU: 4, PerServerCPU: 160000, PerPeerCPU: 20000}
+	note(0, "tidewaiter", meter.Result{PerServerCPU: 200000})
+	note(1, "tidewaiter", between)
+	note(1, "ejabberd", between.Swapped())
+	note(2, "tidewaiter", meter.Result{Count: 80000, ServerCPU: 0.5, PeerCPU: 0.5})
+	note(3, "tidewaiter", meter.Result{RSSBefore: 10240, RSSAfter: 51200})
+	var out strings.Builder
+	b.table(&out, machine{}, time.Now())
+	for _, want := range []string{
+		"| messages between Tidewaiter and ejabberd | messages per processor second of each | **160,000** | **20,000** | 8.00 |\n",
+		"| messages between two servers of one kind | messages per processor second of both | **80,000** | – | – |\n",
+		"| memory of 1,000 idle remote domains over TLS | MiB | **40.0** | – | – |\n",
+		"both over TLS: Tidewaiter 0.400.\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got\n%s\nwant in it\n%s", &out, want)
 		}
 	}
 }
@@ -179,11 +268,11 @@ func TestLaunchOfWhatDoesNotListen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = launch(t.Context(), t.TempDir(), loopback(port), exec.Command(path, "version"))
+	_, err = launch(t.Context(), t.TempDir(), []string{loopback(port)}, exec.Command(path, "version"))
 	if err == nil || !strings.Contains(err.Error(), "go version") {
 		t.Errorf("got %v, want an error with what the program has printed", err)
 	}
-	if _, err := launch(t.Context(), t.TempDir(), loopback(port), exec.Command("./does-not-exist")); err == nil {
+	if _, err := launch(t.Context(), t.TempDir(), []string{loopback(port)}, exec.Command("./does-not-exist")); err == nil {
 		t.Error("a program that does not exist: want an error")
 	}
 }

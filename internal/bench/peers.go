@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,9 +21,26 @@ var configs embed.FS
 // profile says which optional features a server has. All have what routing
 // needs, rosters and in-band registration.
 type profile struct {
-	managed bool // stream management
-	stored  bool // offline messages, and with them stream management
+	managed   bool // stream management
+	stored    bool // offline messages, and with them stream management
+	component bool // a port for components
+	servers   bool // a port for other servers, which must use TLS
 }
+
+// place says how and where a server runs.
+type place struct {
+	profile
+	dir    string // for its data
+	domain string
+	port   int // for clients
+	second int // for components or servers, as the profile says
+}
+
+// The component of all servers with a port for components.
+const (
+	componentDomain = "echo.localhost"
+	componentSecret = "secret"
+)
 
 // peer is a server that can be measured.
 type peer struct {
@@ -31,16 +49,26 @@ type peer struct {
 
 	// prepare finds or builds the program; errNotInstalled.
 	prepare func(ctx context.Context, b *bench) error
-	// command returns what listens on a port, with its data in dir.
-	command func(b *bench, dir string, port int, p profile) (*exec.Cmd, error)
+	// command returns what runs at a place.
+	command func(b *bench, at place) (*exec.Cmd, error)
 	version string // set by prepare
 	bare    bool   // it is the bare forwarder: no accounts, no features
 
 	dir     string // its own
 	program string
 	running *process
-	profile profile // of running
+	at      place // of running
 }
+
+// domain is the one that a peer serves with a port for servers.
+func (p *peer) domain() string { return p.name + ".example" }
+
+// twin returns a second server of the same kind.
+func (p *peer) twin() *peer {
+	return &peer{name: p.name + twinSuffix, title: p.title, command: p.command, dir: p.dir + twinSuffix}
+}
+
+const twinSuffix = "-2"
 
 // allPeers returns the peers in the order of the table.
 func allPeers() []*peer {
@@ -52,8 +80,9 @@ func allPeers() []*peer {
 	}
 }
 
-// configure writes a configuration of the embedded ones, filled in, to dir.
-func configure(b *bench, name, dir string, port int, p profile) (path string, err error) {
+// configure writes a configuration of the embedded ones, filled in, to the
+// folder of a place.
+func configure(b *bench, name string, at place) (path string, err error) {
 	text, err := configs.ReadFile("config/" + name)
 	if err != nil {
 		return "", err
@@ -64,20 +93,52 @@ func configure(b *bench, name, dir string, port int, p profile) (path string, er
 	}
 	var out bytes.Buffer
 	if err := t.Execute(&out, struct {
-		Cert, Dir, Store string
-		Port             int
-		Managed, Stored  bool
-	}{b.cert, dir, b.store, port, p.managed || p.stored, p.stored}); err != nil {
+		Cert, CA, Dir, Store, Domain        string
+		Port, Second, Names                 int
+		Managed, Stored, Component, Servers bool
+		ComponentDomain, ComponentSecret    string
+	}{
+		b.cert, b.ca, at.dir, b.store, at.domain, at.port, at.second, b.names.addr().Port,
+		at.managed || at.stored, at.stored, at.component, at.servers, componentDomain, componentSecret,
+	}); err != nil {
 		return "", err
 	}
-	path = filepath.Join(dir, name)
+	path = filepath.Join(at.dir, name)
 	return path, os.WriteFile(path, out.Bytes(), 0o600)
+}
+
+// resolverVariable has the server of prepareTidewaiter ask our name server.
+const resolverVariable = "BENCH_NAMES"
+
+// overlay writes what has "go build" put one more file into examples/server, so
+// that what is measured is that server, and still finds the names of the others.
+func overlay(b *bench) (path string, err error) {
+	text, err := configs.ReadFile("config/resolver.go.txt")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(b.dir, "resolver.go")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(b.root, "examples", "server", "bench_resolver.go"): file},
+	})
+	if err != nil {
+		return "", err
+	}
+	path = filepath.Join(b.dir, "overlay.json")
+	return path, os.WriteFile(path, replace, 0o600)
 }
 
 func prepareTidewaiter(ctx context.Context, b *bench) error {
 	p := b.peer("tidewaiter")
 	p.program = filepath.Join(b.bin, "server")
-	if err := b.build(ctx, p.program, "./examples/server"); err != nil {
+	added, err := overlay(b)
+	if err != nil {
+		return err
+	}
+	if err := b.build(ctx, p.program, "./examples/server", "-overlay", added); err != nil {
 		return err
 	}
 	p.version = b.commit(ctx)
@@ -86,7 +147,7 @@ func prepareTidewaiter(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	config, err := configure(b, "tidewaiter.yml", dir, 1, profile{stored: true})
+	config, err := configure(b, "tidewaiter.yml", place{profile: profile{stored: true}, dir: dir, domain: "localhost", port: 1})
 	if err != nil {
 		return err
 	}
@@ -97,9 +158,14 @@ func prepareTidewaiter(ctx context.Context, b *bench) error {
 	return nil
 }
 
-func tidewaiter(b *bench, dir string, port int, p profile) (*exec.Cmd, error) {
-	config, err := configure(b, "tidewaiter.yml", dir, port, p)
-	return exec.Command(b.peer("tidewaiter").program, "-config", config, "-data", filepath.Join(dir, "data")), err
+func tidewaiter(b *bench, at place) (*exec.Cmd, error) {
+	config, err := configure(b, "tidewaiter.yml", at)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(b.peer("tidewaiter").program, "-config", config, "-data", filepath.Join(at.dir, "data"))
+	cmd.Env = append(os.Environ(), resolverVariable+"="+b.names.addr().String())
+	return cmd, nil
 }
 
 func prepareFloor(ctx context.Context, b *bench) error {
@@ -108,8 +174,12 @@ func prepareFloor(ctx context.Context, b *bench) error {
 	return b.build(ctx, p.program, "./internal/bench/floor")
 }
 
-func floor(b *bench, _ string, port int, _ profile) (*exec.Cmd, error) {
-	return exec.Command(b.peer("floor").program, "-addr", loopback(port), "-cert", b.cert), nil
+func floor(b *bench, at place) (*exec.Cmd, error) {
+	args := []string{"-addr", loopback(at.port), "-cert", b.cert}
+	if at.component {
+		args = append(args, "-component-addr", loopback(at.second))
+	}
+	return exec.Command(b.peer("floor").program, args...), nil
 }
 
 func prepareEjabberd(ctx context.Context, b *bench) error {
@@ -130,12 +200,16 @@ var erlangLibraries = regexp.MustCompile(`(?m)^ERL_LIBS='?([^'\n]*)'?`)
 
 // ejabberd does what "ejabberdctl foreground" does, without the change of user
 // and without epmd, the name server.
-func ejabberd(b *bench, dir string, port int, p profile) (*exec.Cmd, error) {
-	config, err := configure(b, "ejabberd.yml", dir, port, p)
+func ejabberd(b *bench, at place) (*exec.Cmd, error) {
+	config, err := configure(b, "ejabberd.yml", at)
 	if err != nil {
 		return nil, err
 	}
-	spool := filepath.Join(dir, "spool")
+	names, err := configure(b, "inetrc", at)
+	if err != nil {
+		return nil, err
+	}
+	spool := filepath.Join(at.dir, "spool")
 	if err := os.MkdirAll(spool, 0o700); err != nil {
 		return nil, err
 	}
@@ -160,8 +234,8 @@ func ejabberd(b *bench, dir string, port int, p profile) (*exec.Cmd, error) {
 		"+K", "true", "+P", "250000", // as ejabberdctl has them
 		"-mnesia", "dir", fmt.Sprintf("%q", spool), "-ejabberd", "log_rotate_count", "0", "-s", "ejabberd", "-noinput")
 	cmd.Env = append(os.Environ(),
-		"EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(dir, "ejabberd.log"),
-		"ERL_CRASH_DUMP="+filepath.Join(dir, "crash"), "ERL_MAX_PORTS=65536", "ERL_MAX_ETS_TABLES=1400", "ERL_LIBS="+libraries)
+		"EJABBERD_CONFIG_PATH="+config, "EJABBERD_LOG_PATH="+filepath.Join(at.dir, "ejabberd.log"),
+		"ERL_CRASH_DUMP="+filepath.Join(at.dir, "crash"), "ERL_INETRC="+names, "ERL_MAX_PORTS=65536", "ERL_MAX_ETS_TABLES=1400", "ERL_LIBS="+libraries)
 	return cmd, nil
 }
 
@@ -172,12 +246,12 @@ func prepareProsody(ctx context.Context, b *bench) (err error) {
 	return err
 }
 
-func prosody(b *bench, dir string, port int, p profile) (*exec.Cmd, error) {
-	config, err := configure(b, "prosody.cfg.lua", dir, port, p)
+func prosody(b *bench, at place) (*exec.Cmd, error) {
+	config, err := configure(b, "prosody.cfg.lua", at)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "data"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(at.dir, "data"), 0o700); err != nil {
 		return nil, err
 	}
 	return withDescriptors(b.peer("prosody").program, "-F", "--config", config), nil
@@ -195,22 +269,39 @@ func packaged(ctx context.Context, name string) string {
 // start runs the peer with a profile, if it does not run with it already. fresh
 // has it run anew in any case.
 func (p *peer) start(ctx context.Context, b *bench, want profile, fresh bool) error {
-	if p.running != nil && !p.running.ended() && p.profile == want && !fresh {
+	if p.running != nil && !p.running.ended() && p.at.profile == want && !fresh {
 		return nil
 	}
 	p.stop()
-	port, err := freePort()
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return err
+	}
+	at := place{profile: want, dir: p.dir, domain: "localhost"}
+	if want.servers {
+		at.domain = p.domain()
+	}
+	var err error
+	if at.port, err = freePort(); err != nil {
+		return err
+	}
+	listens := []string{loopback(at.port)}
+	if want.component || want.servers {
+		if at.second, err = freePort(); err != nil {
+			return err
+		}
+		listens = append(listens, loopback(at.second))
+	}
+	cmd, err := p.command(b, at)
 	if err != nil {
 		return err
 	}
-	cmd, err := p.command(b, p.dir, port, want)
-	if err != nil {
-		return err
-	}
-	if p.running, err = launch(ctx, p.dir, loopback(port), cmd); err != nil {
+	if p.running, err = launch(ctx, p.dir, listens, cmd); err != nil {
 		return fmt.Errorf("starting %s: %w", p.title, err)
 	}
-	p.profile = want
+	p.at = at
+	if want.servers {
+		b.names.set(at.domain, at.second)
+	}
 	return nil
 }
 

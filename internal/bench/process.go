@@ -21,16 +21,17 @@ const (
 
 // process is a server that we have started.
 type process struct {
-	cmd  *exec.Cmd
-	addr string
-	log  string        // file with what it prints
-	done chan struct{} // closed when it has ended
+	cmd     *exec.Cmd
+	addr    string        // the first that it listens on
+	listens []string      // all of them
+	log     string        // file with what it prints
+	done    chan struct{} // closed when it has ended
 }
 
-// launch starts a program that listens on addr and waits until it does. What it
-// prints goes to a file in dir. A process that does not get there is ended.
-func launch(ctx context.Context, dir, addr string, cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, addr: addr, log: filepath.Join(dir, "output"), done: make(chan struct{})}
+// launch starts a program that listens on addresses and waits until it does. What
+// it prints goes to a file in dir. A process that does not get there is ended.
+func launch(ctx context.Context, dir string, listens []string, cmd *exec.Cmd) (*process, error) {
+	p := &process{cmd: cmd, addr: listens[0], listens: listens, log: filepath.Join(dir, "output"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		return nil, err
@@ -55,10 +56,19 @@ func launch(ctx context.Context, dir, addr string, cmd *exec.Cmd) (*process, err
 func (p *process) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	for _, addr := range p.listens {
+		if err := p.accepts(ctx, addr); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *process) accepts(ctx context.Context, addr string) error {
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if c, err := new(net.Dialer).DialContext(ctx, "tcp", p.addr); err == nil {
+		if c, err := new(net.Dialer).DialContext(ctx, "tcp", addr); err == nil {
 			return c.Close()
 		}
 		select {
@@ -66,7 +76,7 @@ func (p *process) ready(ctx context.Context) error {
 		case <-p.done:
 			return fmt.Errorf("%s has ended: %s", filepath.Base(p.cmd.Path), p.tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not listen: %w: %s", filepath.Base(p.cmd.Path), context.Cause(ctx), p.tail())
+			return fmt.Errorf("%s does not listen on %s: %w: %s", filepath.Base(p.cmd.Path), addr, context.Cause(ctx), p.tail())
 		}
 	}
 }

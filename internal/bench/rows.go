@@ -20,8 +20,11 @@ type scale struct {
 	settle   time.Duration
 	users    int // of presence
 	contacts int
-	each     int   // offline messages to each recipient
-	sessions []int // rows of that many
+	each     int           // offline messages to each recipient
+	sessions []int         // rows of that many
+	clients  int           // of a component
+	domains  int           // idle ones
+	quiet    time.Duration // before their memory is read
 }
 
 func usualScale() scale {
@@ -29,6 +32,7 @@ func usualScale() scale {
 		accounts: 2000, pairs: 50, warm: time.Second, measured: 4 * time.Second,
 		logins: 1000, passes: 3, idle: 2000, settle: 5 * time.Second,
 		users: 200, contacts: 20, each: 500, sessions: []int{100, 1000, 5000, 15000},
+		clients: 20, domains: 1000, quiet: 3 * time.Second,
 	}
 }
 
@@ -45,12 +49,28 @@ type row struct {
 	lower   bool                        // less is better
 	pure    bool                        // needs a real server: the bare forwarder is left out
 	own     int                         // accounts of its own, so that nothing of it is left to other rows
+	nobody  bool                        // needs no accounts
+	with    string                      // name of the peer of a second server, or sameKind; "": there is one
 }
+
+// sameKind has two servers of one kind in a row.
+const sameKind = "its kind"
 
 func perServerCPU(r *meter.Result) float64 { return r.PerServerCPU }
 func perSecond(r *meter.Result) float64    { return r.PerSecond }
 func p99(r *meter.Result) float64          { return r.P99 }
 func kibEach(r *meter.Result) float64      { return r.KiBEach }
+
+// mebibytes is what the memory of the server has grown by.
+func mebibytes(r *meter.Result) float64 { return (r.RSSAfter - r.RSSBefore) / 1024 }
+
+// perBothCPU is for a processor second of both servers.
+func perBothCPU(r *meter.Result) float64 {
+	if r.ServerCPU+r.PeerCPU == 0 {
+		return 0
+	}
+	return float64(r.Count) / (r.ServerCPU + r.PeerCPU)
+}
 
 // microseconds is the server's processor time for one thing.
 func microseconds(r *meter.Result) float64 {
@@ -87,7 +107,9 @@ func rows(s scale) []row {
 	}
 	list = append(list, loginRows(s)...)
 	list = append(list, serviceRows(s)...)
-	return append(list, idleRows(s)...)
+	list = append(list, secondRows(s)...)
+	list = append(list, idleRows(s)...)
+	return append(list, domainRow(s))
 }
 
 func loginRows(s scale) []row {
@@ -113,6 +135,43 @@ func serviceRows(s scale) []row {
 			command: "offline", value: perSecond, pure: true, profile: profile{stored: true},
 			args: []string{"-pairs", strconv.Itoa(s.pairs), "-messages", strconv.Itoa(s.each)},
 		},
+	}
+}
+
+// secondRows are those in which there is somebody beside users and their server.
+func secondRows(s scale) []row {
+	rate := []string{"-warm", s.warm.String(), "-d", s.measured.String()}
+	federated := func(name, title, with string) row {
+		return row{
+			name: name, title: title, unit: "messages per processor second of each", command: "federation", value: perServerCPU,
+			pure: true, profile: profile{servers: true}, with: with,
+			args: append([]string{"-tls", "-pairs", strconv.Itoa(s.pairs)}, rate...),
+		}
+	}
+	list := []row{
+		{
+			name: "component", title: "messages to a component and back, 16 under way", unit: "round trips per processor second",
+			command: "component", value: perServerCPU, profile: profile{component: true},
+			args: append([]string{"-n", strconv.Itoa(s.clients)}, rate...),
+		},
+		federated("federation-ejabberd", "messages between Tidewaiter and ejabberd", "ejabberd"),
+		federated("federation-prosody", "messages between Tidewaiter and Prosody", "prosody"),
+		federated(federationSame, "messages between two servers of one kind", sameKind),
+	}
+	same := &list[3]
+	same.unit, same.value = "messages per processor second of both", perBothCPU
+	return list
+}
+
+const federationSame = "federation-same"
+
+// domainRow has few domains connect at a time: Tidewaiter asks one address about
+// 16 of them at once.
+func domainRow(s scale) row {
+	return row{
+		name: "domains", title: fmt.Sprintf("memory of %s idle remote domains over TLS", group(float64(s.domains))), unit: "MiB",
+		command: "domains", value: mebibytes, lower: true, fresh: true, pure: true, nobody: true, profile: profile{servers: true},
+		args: []string{"-tls", "-n", strconv.Itoa(s.domains), "-settle", s.quiet.String(), "-at-a-time", "10"},
 	}
 }
 

@@ -20,6 +20,9 @@ func (b *bench) table(w io.Writer, m machine, now time.Time) {
 	fmt.Fprintf(w, "%s. Rounds: %d, the servers by turns; cells are the median (lowest–highest).\n", strings.Join(versions, ", "), b.rounds)
 	fmt.Fprintf(w, "The servers have what the row needs and nothing else, one certificate (P-256), TLS 1.3 with X25519.\n")
 	fmt.Fprintf(w, "Bare sockets is a Go program that forwards bytes and checks nothing, passwords included.\n")
+	if slices.ContainsFunc(b.rows, func(r row) bool { return r.with != "" }) {
+		fmt.Fprintf(w, "Messages between servers go over TLS all the way, half of them in each direction; where the servers differ, the figures are of one run.\n")
+	}
 	if share := b.others(m.cores); share > 0 {
 		fmt.Fprintf(w, "Other programs took %.0f %% of the processors meanwhile (median of all runs).\n", 100*share)
 	}
@@ -32,9 +35,40 @@ func (b *bench) table(w io.Writer, m machine, now time.Time) {
 	if b.compares() {
 		fmt.Fprintln(w, "The last columns hold Tidewaiter against the others by the medians: above 1 it is better.")
 	}
+	if shares := b.federated(); len(shares) > 0 {
+		fmt.Fprintf(w, "A processor second brings so many times as many messages between two servers of one kind as within one server, both over TLS: %s.\n",
+			strings.Join(shares, ", "))
+	}
 	for _, n := range b.notes {
 		fmt.Fprintf(w, "- %s\n", n)
 	}
+}
+
+// federated holds messages between servers against those within one.
+func (b *bench) federated() (shares []string) {
+	for _, p := range b.peers {
+		var v [2]float64
+		for i := range b.rows {
+			switch r := &b.rows[i]; r.name {
+			case federationSame:
+				v[0] = b.median(r, p)
+			case "chat-tls":
+				v[1] = b.median(r, p)
+			}
+		}
+		if v[0] > 0 && v[1] > 0 {
+			shares = append(shares, p.title+" "+figure(v[0]/v[1]))
+		}
+	}
+	return shares
+}
+
+// median returns that of a row's runs, 0 when there are none.
+func (b *bench) median(r *row, p *peer) float64 {
+	if v := b.values(r, p); len(v) > 0 {
+		return median(v)
+	}
+	return 0
 }
 
 // others returns the share of the processors that nobody of ours has used, but

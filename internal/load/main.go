@@ -14,13 +14,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"runtime/pprof"
-	"strconv"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
@@ -34,6 +31,9 @@ const usage = `usage: load WORKLOAD [flags]
   chat       pairs of clients exchange messages, with -sm by stream management
   sessions   the same, while many more sessions are idle
   idle       memory of idle sessions
+  component  clients send messages to a component (XEP-0114), which returns them
+  federation users of two servers exchange messages
+  domains    memory of idle streams with the servers of many domains
   presence   users with rosters log in and change their presence
   offline    messages are stored for users that are not there, and fetched
 
@@ -64,8 +64,8 @@ type workload interface {
 type command struct {
 	target   xmpp.Target
 	workload func() workload // of the flags, once they are parsed
-	address  string
 	anywhere bool
+	address  []address // of all flags that have one
 	label    string
 	limit    time.Duration
 	profile  string
@@ -155,7 +155,7 @@ func parse(args []string, help io.Writer) (*command, error) {
 	set := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	t := &c.target
-	set.StringVar(&c.address, "addr", "127.0.0.1:5222", "`host:port` of the server")
+	t.Dial = c.dial(set, "addr", "127.0.0.1:5222", "of the server")
 	set.BoolVar(&c.anywhere, "anywhere", false, "connect to an address that is not loopback, too")
 	set.IntVar(&t.PID, "pid", 0, "the server's process, to measure it")
 	set.StringVar(&c.label, "label", "", "label of the result")
@@ -174,7 +174,7 @@ func parse(args []string, help io.Writer) (*command, error) {
 	set.DurationVar(&t.Patience, "patience", 5*time.Second, "how long nothing may arrive until what is missing counts as lost")
 	set.IntVar(&t.Logins, "at-a-time", 20, "clients that log in at a time")
 	var ok bool
-	if c.workload, ok = flags(set, args[0]); !ok {
+	if c.workload, ok = c.flags(set, args[0]); !ok {
 		return nil, fmt.Errorf("unknown workload %q\n\n%s", args[0], usage)
 	}
 	if err := set.Parse(args[1:]); err != nil {
@@ -187,108 +187,5 @@ func parse(args []string, help io.Writer) (*command, error) {
 	if set.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", set.Arg(0))
 	}
-	return c, c.dialer()
-}
-
-// flags defines those of a workload.
-func flags(set *flag.FlagSet, name string) (func() workload, bool) {
-	switch name {
-	case "register":
-		return func() workload { return xmpp.Register{} }, true
-	case "login":
-		w := bounded(set, "n", 1000, "clients that log in in one pass")
-		passes := bounded(set, "passes", 1, "measured passes; one that is not measured comes before")
-		return func() workload { return xmpp.Logins{Clients: *w, Passes: *passes} }, true
-	case "idle":
-		n := bounded(set, "n", 1000, "idle sessions")
-		settle := set.Duration("settle", 5*time.Second, "wait before the memory is read")
-		return func() workload { return xmpp.Idle{Clients: *n, Settle: *settle} }, true
-	case "presence":
-		return presence(set), true
-	case "offline":
-		return offline(set), true
-	case "chat", "sessions":
-		return chat(set, name == "sessions"), true
-	}
-	return nil, false
-}
-
-func chat(set *flag.FlagSet, sessions bool) func() workload {
-	var w xmpp.Chat
-	pairs := bounded(set, "pairs", 50, "pairs of clients")
-	set.IntVar(&w.Body, "body", 100, "bytes of a message's body, at least 50")
-	window := bounded(set, "window", 32, "messages of a pair that may be on the way at once")
-	set.Float64Var(&w.Rate, "rate", 0, "messages a second, of all pairs together, evenly paced (0: as fast as possible)")
-	set.DurationVar(&w.Warm, "warm", 2*time.Second, "time before measuring")
-	set.DurationVar(&w.Duration, "d", 10*time.Second, "time of measuring")
-	messages := bounded(set, "messages", 0, "end when each pair has had so many (0: by time alone)")
-	set.BoolVar(&w.Rich, "rich", false, "bodies with references, quotes and characters of several bytes")
-	set.BoolVar(&w.Bare, "bare", false, "send to the account rather than to the resource")
-	set.BoolVar(&w.Managed, "sm", false, "use stream management")
-	every := bounded(set, "every", 10, "stanzas after which a client with -sm asks for an acknowledgement")
-	n := new(int)
-	if sessions {
-		n = bounded(set, "n", 1000, "sessions in all")
-	}
-	return func() workload {
-		w.Pairs, w.Window, w.Messages, w.Every = *pairs, *window, int64(*messages), *every
-		w.Idle = max(0, *n-2*w.Pairs)
-		return w
-	}
-}
-
-func presence(set *flag.FlagSet) func() workload {
-	var w xmpp.Presence
-	users := bounded(set, "n", 200, "users")
-	contacts := bounded(set, "contacts", 20, "contacts of each user, an even number")
-	window := bounded(set, "window", 2, "changes of a user that have not reached all contacts")
-	set.DurationVar(&w.Warm, "warm", 2*time.Second, "time before measuring")
-	set.DurationVar(&w.Duration, "d", 10*time.Second, "time of measuring")
-	return func() workload {
-		w.Users, w.Contacts, w.Window = *users, *contacts, *window
-		return w
-	}
-}
-
-func offline(set *flag.FlagSet) func() workload {
-	pairs := bounded(set, "pairs", 50, "senders, each with a recipient that is not there")
-	each := bounded(set, "messages", 200, "messages to each recipient")
-	body := bounded(set, "body", 100, "bytes of a message's body, at least 50")
-	window := bounded(set, "window", 16, "messages of a sender that are not acknowledged yet")
-	every := bounded(set, "every", 1, "messages after which an acknowledgement is asked for")
-	return func() workload {
-		return xmpp.Offline{Pairs: *pairs, Messages: *each, Body: *body, Window: *window, Every: *every}
-	}
-}
-
-// maxNumber bounds all numbers of things.
-const maxNumber = 10_000_000
-
-// bounded defines a flag for a number of things.
-func bounded(set *flag.FlagSet, name string, value int, usage string) *int {
-	set.Func(name, fmt.Sprintf("`number`: %s (default %d)", usage, value), func(s string) error {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 0 || n > maxNumber {
-			return fmt.Errorf("want a number up to %d", maxNumber)
-		}
-		value = n
-		return nil
-	})
-	return &value
-}
-
-// dialer makes the connections, to loopback unless anything else is allowed.
-func (c *command) dialer() error {
-	host, _, err := net.SplitHostPort(c.address)
-	if err != nil {
-		return fmt.Errorf("-addr: %w", err)
-	}
-	ip, err := netip.ParseAddr(host)
-	if !c.anywhere && host != "localhost" && (err != nil || !ip.IsLoopback()) {
-		return fmt.Errorf("-addr: %q is not a loopback address: say -anywhere if you mean it and may", host)
-	}
-	c.target.Dial = func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", c.address)
-	}
-	return nil
+	return c, c.checkAddresses()
 }

@@ -21,7 +21,21 @@ func TestParse(t *testing.T) {
 	if w.Idle != 1940 || w.Pairs != 30 || w.Window != 4 || !w.Managed || c.target.Accounts != 7 {
 		t.Errorf("got %+v", w)
 	}
-	for _, name := range []string{"register", "login", "chat", "sessions", "idle", "presence", "offline"} {
+	c, err = parse(strings.Fields("federation -pairs 7 -peer-domain b.example -peer-pid 12 -tls -accounts 30 -user x"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.workload().(xmpp.Federation); w.Pairs != 7 || w.Window != 32 || w.Peer.Domain != "b.example" || w.Peer.PID != 12 || !w.Peer.TLS || w.Peer.Accounts != 30 || w.Peer.User != "x" {
+		t.Errorf("got %+v with %+v", w, w.Peer)
+	}
+	c, err = parse(strings.Fields("component -n 3 -component-domain c.example -secret s"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := c.workload().(xmpp.Component); w.Clients != 3 || w.Window != 16 || w.Domain != "c.example" || w.Secret != "s" {
+		t.Errorf("got %+v", w)
+	}
+	for _, name := range []string{"register", "login", "chat", "sessions", "idle", "presence", "offline", "component", "federation", "domains"} {
 		var help bytes.Buffer
 		if _, err := parse([]string{name, "-h"}, &help); err != flag.ErrHelp || !strings.Contains(help.String(), "-addr") {
 			t.Errorf("%s -h: got %v and %q", name, err, &help)
@@ -33,6 +47,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, args := range []string{
 		"dance", "chat -what", "chat more", "chat -pairs -1", "chat -pairs x", "login -n 99999999999",
 		"chat -addr 192.0.2.1:5222", "chat -addr example.org:5222", "chat -addr nowhere",
+		"component -component-addr 192.0.2.1:5347", "federation -peer-addr 192.0.2.1:5222", "domains -listen 0.0.0.0:5269",
 	} {
 		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
 			t.Errorf("%q: want an error", args)

@@ -3,8 +3,8 @@ run_as_root = true
 daemonize = false
 pidfile = "{{.Dir}}/prosody.pid"
 data_path = "{{.Dir}}/data"
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "ping"; "register"; "register_ibr"; "posix";{{if .Managed}} "smacks";{{end}} }
-modules_disabled = { "s2s";{{if not .Stored}} "offline";{{end}} }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "ping"; "register"; "register_ibr"; "posix";{{if .Managed}} "smacks";{{end}}{{if .Servers}} "dialback";{{end}} }
+modules_disabled = { {{if not .Servers}}"s2s";{{end}}{{if not .Stored}} "offline";{{end}} }
 interfaces = { "127.0.0.1" }
 local_interfaces = { "127.0.0.1" }
 c2s_ports = { {{.Port}} }
@@ -19,6 +19,23 @@ storage = "internal"
 allow_registration = true
 registration_invite_only = false
 log = { warn = "{{.Dir}}/log" }
-ssl = { key = "{{.Cert}}", certificate = "{{.Cert}}" }
+ssl = { key = "{{.Cert}}", certificate = "{{.Cert}}"{{if .Servers}}, cafile = "{{.CA}}"{{end}} }
+{{- if .Component}}
+component_ports = { {{.Second}} }
+component_interfaces = { "127.0.0.1" }
+{{- end}}
+{{- if .Servers}}
+s2s_ports = { {{.Second}} }
+s2s_direct_tls_ports = { }
+s2s_require_encryption = true
+s2s_secure_auth = false
+use_ipv6 = false
+unbound = { resolvconf = false, hoststxt = false, forward = "127.0.0.1@{{.Names}}", options = { ["do-not-query-localhost:"] = "no" } } -- of the package lua-unbound
+{{- end}}
 
-VirtualHost "localhost"
+VirtualHost "{{.Domain}}"
+{{- if .Component}}
+
+Component "{{.ComponentDomain}}"
+	component_secret = "{{.ComponentSecret}}"
+{{- end}}

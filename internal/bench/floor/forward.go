@@ -11,7 +11,7 @@ import (
 // server forwards.
 type server struct {
 	tls     *tls.Config // nil: STARTTLS is not offered
-	clients sync.Map    // *client by full JID
+	clients sync.Map    // *client by full JID, of components by domain
 	conns   sync.WaitGroup
 }
 
@@ -40,6 +40,7 @@ const (
 const (
 	header   = "<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='x' from='localhost' version='1.0'>"
 	startTLS = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+	accepted = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='x'>"
 	proceed  = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
 	plain    = "<mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><mechanism>PLAIN</mechanism></mechanisms>"
 	success  = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>"
@@ -75,6 +76,12 @@ func (c *client) handshake() bool {
 	}
 	c.n = 0
 	switch {
+	case bytes.Contains(b, []byte("'jabber:component:accept'")):
+		c.user = between(b, "to='", "'") // the secret is not looked at
+		c.write(accepted)
+	case bytes.HasPrefix(b, []byte("<handshake")):
+		c.jid = c.user
+		c.write("<handshake/>")
 	case bytes.Contains(b, []byte("<stream:stream")):
 		c.write(header + "<stream:features>" + c.features() + "</stream:features>")
 	case bytes.HasPrefix(b, []byte("<starttls")) && c.s.tls != nil:
@@ -186,10 +193,19 @@ func (c *client) peer(el []byte, last *client) *client {
 	if last != nil && string(to[:end]) == last.jid {
 		return last
 	}
-	if v, ok := c.s.clients.Load(string(to[:end])); ok {
-		return v.(*client)
+	to = to[:end]
+	if last != nil && bytes.HasSuffix(to, []byte("@"+last.jid)) {
+		return last
 	}
-	return nil
+	v, ok := c.s.clients.Load(string(to))
+	if !ok {
+		_, domain, _ := bytes.Cut(to, []byte("@"))
+		v, ok = c.s.clients.Load(string(domain))
+	}
+	if !ok {
+		return nil
+	}
+	return v.(*client)
 }
 
 // add puts an element into the queue and reports whether it is the first.

@@ -1,8 +1,9 @@
 // Command floor is not an XMPP server. It answers the handshake of the load
 // generator with what it expects and then forwards each message as raw bytes to
-// the connection that its to attribute names: it parses no XML, checks nothing,
-// has no passwords and stamps no sender. It shows what the sockets alone cost a
-// Go program on a machine, which is the limit for every server that does work.
+// the connection that its to attribute names, or to the component of its domain:
+// it parses no XML, checks nothing, has no passwords and stamps no sender. It
+// shows what the sockets alone cost a Go program on a machine, which is the limit
+// for every server that does work.
 package main
 
 import (
@@ -16,16 +17,17 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:0", "`address` to listen on")
+	components := flag.String("component-addr", "", "`address` to listen on for components (default: none)")
 	cert := flag.String("cert", "", "PEM `file` with certificate and key, for STARTTLS")
 	flag.Parse()
-	if err := run(*addr, *cert); err != nil {
+	if err := run(*addr, *components, *cert); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // run serves until the process is ended.
-func run(addr, cert string) error {
+func run(addr, components, cert string) error {
 	s := new(server)
 	if cert != "" {
 		pair, err := tls.LoadX509KeyPair(cert, cert)
@@ -39,7 +41,18 @@ func run(addr, cert string) error {
 		return err
 	}
 	fmt.Println("ready", ln.Addr())
-	return s.accept(ln)
+	if components == "" {
+		return s.accept(ln)
+	}
+	other, err := net.Listen("tcp", components)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 2)
+	for _, l := range []net.Listener{ln, other} { // which it is the stream header says
+		go func() { ended <- s.accept(l) }()
+	}
+	return <-ended
 }
 
 // accept serves the connections of ln until it is closed.

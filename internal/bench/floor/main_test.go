@@ -37,5 +37,12 @@ func TestForwards(t *testing.T) {
 		if err != nil || r.Count != 2000 || r.Faults.Sum() != 0 {
 			t.Errorf("TLS %v: got %d messages, %+v, %v; want 2000 and no faults", encrypted, r.Count, r.Faults, err)
 		}
+		r, err = xmpp.Component{
+			Chat: xmpp.Chat{Window: 16, Body: 100, Messages: 501, Duration: time.Minute}, Clients: 4,
+			Dial: target.Dial, Domain: "echo.localhost", Secret: "secret",
+		}.Run(t.Context(), target)
+		if err != nil || r.Count != 2003 || r.Faults.Sum() != 0 {
+			t.Errorf("TLS %v: got %d round trips, %+v, %v; want 2003 and no faults", encrypted, r.Count, r.Faults, err)
+		}
 	}
 }

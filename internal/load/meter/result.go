@@ -19,11 +19,15 @@ type Result struct {
 	PerSecond float64 `json:"per_second"` // Count per second
 
 	// Processor seconds while it measured, of the server's process, of this one
-	// and of everything else. 0 where they are not known.
+	// and of everything else but PeerCPU. 0 where they are not known.
 	ServerCPU    float64 `json:"server_cpu_s"`
 	ClientCPU    float64 `json:"client_cpu_s"`
 	OtherCPU     float64 `json:"other_cpu_s"`
 	PerServerCPU float64 `json:"per_server_cpu_s"` // Count per processor second of the server
+
+	// The same of the second server, where two talk to one another.
+	PeerCPU    float64 `json:"peer_cpu_s,omitempty"`
+	PerPeerCPU float64 `json:"per_peer_cpu_s,omitempty"`
 
 	// Latencies in milliseconds.
 	P50 float64 `json:"p50_ms"`
@@ -75,6 +79,16 @@ func (r *Result) Counted(n int64, unit string, s Spent) {
 	if r.ServerCPU > 0 {
 		r.PerServerCPU = float64(n) / r.ServerCPU
 	}
+	if r.PeerCPU = s.Peer.Seconds(); r.PeerCPU > 0 {
+		r.PerPeerCPU = float64(n) / r.PeerCPU
+	}
+}
+
+// Swapped returns the result as the second server sees it.
+func (r Result) Swapped() Result {
+	r.ServerCPU, r.PeerCPU = r.PeerCPU, r.ServerCPU
+	r.PerServerCPU, r.PerPeerCPU = r.PerPeerCPU, r.PerServerCPU
+	return r
 }
 
 // Latencies notes how long the single things took.
@@ -98,6 +112,9 @@ func (r *Result) Print(w io.Writer) {
 	if r.PerServerCPU > 0 {
 		fmt.Fprintf(w, ", %.0f per processor second of the server", r.PerServerCPU)
 	}
+	if r.PerPeerCPU > 0 {
+		fmt.Fprintf(w, ", %.0f of the other server", r.PerPeerCPU)
+	}
 	fmt.Fprintln(w)
 	if r.Max > 0 {
 		fmt.Fprintf(w, "  latency p50 %.3f ms, p99 %.3f ms, max %.3f ms\n", r.P50, r.P99, r.Max)
@@ -105,7 +122,11 @@ func (r *Result) Print(w io.Writer) {
 	if r.RSSAfter > 0 {
 		fmt.Fprintf(w, "  memory of the server %.1f MiB, then %.1f MiB; %.2f KiB each\n", r.RSSBefore/1024, r.RSSAfter/1024, r.KiBEach)
 	}
-	fmt.Fprintf(w, "  processor: server %.2f s, client %.2f s, others %.2f s\n", r.ServerCPU, r.ClientCPU, r.OtherCPU)
+	fmt.Fprintf(w, "  processor: server %.2f s, ", r.ServerCPU)
+	if r.PeerCPU > 0 {
+		fmt.Fprintf(w, "other server %.2f s, ", r.PeerCPU)
+	}
+	fmt.Fprintf(w, "client %.2f s, others %.2f s\n", r.ClientCPU, r.OtherCPU)
 	if r.Note != "" {
 		fmt.Fprintf(w, "  %s\n", r.Note)
 	}

@@ -15,24 +15,34 @@ const tick = 10 * time.Millisecond
 type Usage struct {
 	At      time.Time
 	Server  time.Duration // user and system time of the server's process
+	Peer    time.Duration // the same of a second server's, 0 where there is none
 	Self    time.Duration // the same of this process
 	Machine time.Duration // of all processes, on all processors
 }
 
 // Read reads the usage of a server's process; 0 stands for no process, and then
 // it works on every system.
-func Read(pid int) (Usage, error) {
+func Read(pid int) (Usage, error) { return ReadBoth(pid, 0) }
+
+// ReadBoth reads the usage of two servers that talk to one another.
+func ReadBoth(pid, peer int) (Usage, error) {
 	u := Usage{At: time.Now()}
 	var err error
-	if pid != 0 {
-		if u.Server, err = processTime(strconv.Itoa(pid)); err != nil {
+	for _, p := range []struct {
+		pid  int
+		used *time.Duration
+	}{{pid, &u.Server}, {peer, &u.Peer}} {
+		if p.pid == 0 {
+			continue
+		}
+		if *p.used, err = processTime(strconv.Itoa(p.pid)); err != nil {
 			return u, err
 		}
 	}
 	if u.Self, err = processTime("self"); err == nil {
 		u.Machine, err = machineTime()
 	}
-	if pid == 0 {
+	if pid == 0 && peer == 0 {
 		err = nil // all that is lost is what nobody asked for
 	}
 	return u, err
@@ -43,15 +53,16 @@ func (u Usage) Since(earlier Usage) Spent {
 	s := Spent{
 		Wall:   u.At.Sub(earlier.At),
 		Server: u.Server - earlier.Server,
+		Peer:   u.Peer - earlier.Peer,
 		Self:   u.Self - earlier.Self,
 	}
-	s.Others = max(0, u.Machine-earlier.Machine-s.Server-s.Self)
+	s.Others = max(0, u.Machine-earlier.Machine-s.Server-s.Peer-s.Self)
 	return s
 }
 
 // Spent is what was used between two readings.
 type Spent struct {
-	Wall, Server, Self time.Duration
+	Wall, Server, Peer, Self time.Duration
 	// Others is the processor time of everything else on the machine: the figure
 	// by which to distrust a run.
 	Others time.Duration
@@ -59,7 +70,7 @@ type Spent struct {
 
 // Add returns the sum of two spans.
 func (s Spent) Add(o Spent) Spent {
-	return Spent{s.Wall + o.Wall, s.Server + o.Server, s.Self + o.Self, s.Others + o.Others}
+	return Spent{s.Wall + o.Wall, s.Server + o.Server, s.Peer + o.Peer, s.Self + o.Self, s.Others + o.Others}
 }
 
 // processTime reads utime and stime, the 14th and 15th field of proc_pid_stat(5).

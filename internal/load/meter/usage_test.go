@@ -26,6 +26,9 @@ func TestReadKnowsThisProcess(t *testing.T) {
 	if d := u.Self - u.Server; d < 0 || d > time.Second {
 		t.Errorf("got %v for the server and %v for this process, want the same", u.Server, u.Self)
 	}
+	if both, err := ReadBoth(os.Getpid(), os.Getpid()); err != nil || both.Peer < u.Server {
+		t.Errorf("both: got %+v, %v; want the same of the second server", both, err)
+	}
 	if u.Machine < u.Self {
 		t.Errorf("got %v for the machine and %v for this process alone", u.Machine, u.Self)
 	}
@@ -57,8 +60,8 @@ func TestReadOfNoProcess(t *testing.T) {
 func TestSpent(t *testing.T) {
 	start := time.Unix(100, 0)
 	a := Usage{At: start, Server: time.Second, Self: 2 * time.Second, Machine: 10 * time.Second}
-	b := Usage{At: start.Add(4 * time.Second), Server: 3 * time.Second, Self: 3 * time.Second, Machine: 15 * time.Second}
-	want := Spent{Wall: 4 * time.Second, Server: 2 * time.Second, Self: time.Second, Others: 2 * time.Second}
+	b := Usage{At: start.Add(4 * time.Second), Server: 3 * time.Second, Peer: time.Second, Self: 3 * time.Second, Machine: 16 * time.Second}
+	want := Spent{Wall: 4 * time.Second, Server: 2 * time.Second, Peer: time.Second, Self: time.Second, Others: 2 * time.Second}
 	if got := b.Since(a); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -69,6 +72,9 @@ func TestSpent(t *testing.T) {
 	r.Counted(1000, "messages", want)
 	if r.PerSecond != 250 || r.PerServerCPU != 500 {
 		t.Errorf("got %v per second and %v per processor second, want 250 and 500", r.PerSecond, r.PerServerCPU)
+	}
+	if s := r.Swapped(); r.PerPeerCPU != 1000 || s.PerServerCPU != 1000 || s.PerPeerCPU != 500 || s.ServerCPU != 1 || s.PeerCPU != 2 {
+		t.Errorf("got %+v, and as the second server sees it %+v; want 1000 per processor second of that one", r, s)
 	}
 }
 

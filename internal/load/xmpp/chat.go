@@ -3,6 +3,7 @@ package xmpp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -37,6 +38,8 @@ type chat struct {
 	Chat
 	t         *Target
 	pairs     []*pair
+	peer      int // the process of a second server; 0: there is none
+	first     int // pairs that send one message before all others
 	measuring atomic.Bool
 	lag       meter.Histogram // how late the pacer was
 	readers   sync.WaitGroup
@@ -109,26 +112,37 @@ func (c *chat) pair(clients []*Client, t *texts) {
 		if c.Bare {
 			to, _, _ = strings.Cut(to, "/")
 		}
-		p := newPair(i, clients[i], receiver, t, to)
-		if c.t.NoFrom {
-			p.check.from = ""
-		}
-		p.window = int64(max(c.Window, 1))
-		p.batch = max(p.window/4, 1)
-		p.measuring = &c.measuring
-		c.pairs = append(c.pairs, p)
+		c.add(clients[i], receiver, t, to)
 	}
+}
+
+// add makes a pair.
+func (c *chat) add(sender, receiver *Client, t *texts, to string) *pair {
+	p := newPair(len(c.pairs), sender, receiver, t, to)
+	if c.t.NoFrom {
+		p.check.from = ""
+	}
+	p.window = int64(max(c.Window, 1))
+	p.batch = max(p.window/4, 1)
+	p.measuring = &c.measuring
+	c.pairs = append(c.pairs, p)
+	return p
 }
 
 // run sends, measures, and waits for everything to arrive.
 func (c *chat) run(ctx context.Context) (meter.Spent, error) {
 	for _, p := range c.pairs {
 		c.readers.Go(func() { p.receive(c.t) })
-		c.readers.Go(func() { p.drain(c.t) })
+		if p.sender != p.receiver {
+			c.readers.Go(func() { p.drain(c.t) })
+		}
 	}
 	// Whatever happens, no reader is left when the clients are closed.
 	defer c.readers.Wait()
 	defer c.interrupt()
+	if err := c.try(ctx); err != nil {
+		return meter.Spent{}, err
+	}
 	spent, err := c.send(ctx)
 	if err != nil {
 		return spent, err
@@ -138,6 +152,28 @@ func (c *chat) run(ctx context.Context) (meter.Spent, error) {
 	}
 	c.settle(ctx)
 	return spent, nil
+}
+
+// try has the first pairs send one message each, and waits until these have
+// arrived.
+func (c *chat) try(ctx context.Context) error {
+	var got int64
+	for _, p := range c.pairs[:c.first] {
+		if err := p.write(1); err != nil {
+			return err
+		}
+	}
+	err := c.t.wait(ctx, func() (int64, bool) {
+		got = 0
+		for _, p := range c.pairs[:c.first] {
+			got += p.got.Load()
+		}
+		return got, got >= int64(c.first)
+	})
+	if err == nil && got < int64(c.first) {
+		err = fmt.Errorf("%d messages were sent first, and %d of them have arrived", c.first, got)
+	}
+	return err
 }
 
 // send lets the senders send while it measures.
@@ -183,8 +219,10 @@ func (c *chat) send(ctx context.Context) (meter.Spent, error) {
 // measure begins to measure.
 func (c *chat) measure() (meter.Usage, error) {
 	defer c.measuring.Store(true)
-	return meter.Read(c.t.PID)
+	return c.usage()
 }
+
+func (c *chat) usage() (meter.Usage, error) { return meter.ReadBoth(c.t.PID, c.peer) }
 
 // rest waits until it has been measured for long enough, or until everything
 // that was to be sent has arrived.
@@ -197,7 +235,7 @@ func (c *chat) rest(ctx context.Context, before meter.Usage, done <-chan struct{
 	if err != nil {
 		return meter.Spent{}, err
 	}
-	after, err := meter.Read(c.t.PID)
+	after, err := c.usage()
 	return after.Since(before), err
 }
 

@@ -1,6 +1,7 @@
 package xmpp
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,14 +13,15 @@ import (
 // defaultBuffer is how much a client reads at once.
 const defaultBuffer = 4096
 
-// Client is one client's stream. One goroutine reads; writing is safe for
+// Client is one end of a stream, as a rule a client's. One goroutine reads; writing is safe for
 // concurrent use.
 type Client struct {
 	JID string // full
 
-	conn net.Conn
-	stop func() bool // takes back that the end of the context closes conn
-	tls  string      // version, cipher suite and key exchange; "" without TLS
+	conn    net.Conn
+	opening []byte      // the tag that opened the stream of the other side
+	stop    func() bool // takes back that the end of the context closes conn
+	tls     string      // version, cipher suite and key exchange; "" without TLS
 
 	buf  []byte
 	r, w int // what is read and not consumed is buf[r:w]
@@ -105,7 +107,7 @@ func (c *Client) buffered() ([]byte, error) {
 	}
 }
 
-// header waits for the stream header of the server.
+// header waits for the stream header of the other side.
 func (c *Client) header() error {
 	for {
 		b := c.buf[c.r:c.w]
@@ -115,6 +117,7 @@ func (c *Client) header() error {
 				break
 			}
 			if name(b[open:end]) == "stream:stream" {
+				c.opening = bytes.Clone(b[open:end])
 				c.r += end
 				return nil
 			}

@@ -1,7 +1,7 @@
 // Package xmpp puts load on an XMPP server and checks what it does with it.
 //
-// It knows nothing of the server: it speaks RFC 6120, RFC 6121 and XEP-0198
-// over the sockets it is given. Its client is made to be cheap, because it
+// It knows nothing of the server: it speaks RFC 6120, RFC 6121, XEP-0114,
+// XEP-0198 and XEP-0220 over the sockets it is given. Its client is made to be cheap, because it
 // shares the machine with the server: it cuts what comes into elements by
 // looking for their ends and understands just what the workloads need. It
 // trusts the server to send well-formed XML, and accepts any certificate.

@@ -2,8 +2,10 @@ package xmpp
 
 import (
 	"bytes"
+	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net"
 	"strings"
@@ -17,6 +19,9 @@ import (
 // fake is a server in memory for the workloads. It does what they need, or
 // something else if a test wants it to.
 type fake struct {
+	domain   string                          // "": localhost
+	peer     *fake                           // the server of all other domains; may be nil
+	secret   string                          // of components; "": there are none
 	bare     bool                            // offers nothing that is optional
 	ackMore  uint32                          // is added to what it acknowledges
 	message  func(n int, el string) []string // what becomes of the n-th message; nil: it arrives
@@ -30,6 +35,7 @@ type fake struct {
 	stored   map[string][]string
 	messages int
 	spread   int
+	foreign  int // messages for users of the peer
 	wrongAck int // acknowledgements of clients for what they were not sent, or not enough of it
 }
 
@@ -38,7 +44,9 @@ type fakeSession struct {
 	conn net.Conn
 	scan *xmlstream.Scanner
 	user string // bare JID
-	jid  string
+	jid  string // of a component its domain
+
+	component bool
 
 	received, sent uint32 // since stream management is on
 	managed        bool
@@ -66,7 +74,10 @@ func startFake(t *testing.T, f *fake) *Target {
 		_ = ln.Close()
 		conns.Wait()
 	})
-	return &Target{Dial: dialer(ln), Domain: "localhost", User: "u", Password: "pass", Accounts: 40, Errors: t.Output()}
+	if f.domain == "" {
+		f.domain = "localhost"
+	}
+	return &Target{Dial: dialer(ln), Domain: f.domain, User: "u", Password: "pass", Accounts: 40, Errors: t.Output()}
 }
 
 func (f *fake) serve(conn net.Conn) {
@@ -96,8 +107,15 @@ func (f *fake) serve(conn net.Conn) {
 
 // open answers a stream header.
 func (s *fakeSession) open() bool {
-	if _, err := s.scan.Header(); err != nil {
+	header, err := s.scan.Header()
+	if err != nil {
 		return false
+	}
+	if s.component = len(header.Decls) > 0 && string(header.Decls[0].URI) == "jabber:component:accept"; s.component {
+		to, _ := header.Attr("", "to")
+		s.jid = string(to)
+		s.write("<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' id='1&amp;2' from='" + s.jid + "'>")
+		return true
 	}
 	features := "<mechanisms xmlns='" + nsSASL + "'><mechanism>PLAIN</mechanism></mechanisms>"
 	if _, secure := s.conn.(*tls.Conn); s.f.tls != nil && !secure {
@@ -141,9 +159,19 @@ func (s *fakeSession) handle(e *xmlstream.Element) (again bool) {
 		return true
 	case "auth":
 		plain, _ := base64.StdEncoding.DecodeString(string(e.Inner))
-		s.user = string(bytes.Split(plain, []byte{0})[1]) + "@localhost"
+		s.user = string(bytes.Split(plain, []byte{0})[1]) + "@" + s.f.domain
 		s.write("<success xmlns='" + nsSASL + "'/>")
 		return true
+	case "handshake":
+		sum := sha1.Sum([]byte("1&2" + s.f.secret))
+		if s.f.secret == "" || string(e.Inner) != hex.EncodeToString(sum[:]) {
+			_ = s.conn.Close()
+			return false
+		}
+		s.f.mu.Lock()
+		s.f.sessions[s.jid] = s
+		s.f.mu.Unlock()
+		s.write("<handshake/>")
 	case "enable":
 		s.managed, s.received = true, 0
 		s.write("<enabled xmlns='" + nsSM + "'/>")
@@ -288,24 +316,30 @@ func bareOf(jid string) string {
 
 // route delivers a message, or stores it.
 func (f *fake) route(s *fakeSession, to, id, raw string) {
-	raw = strings.Replace(raw, "<message ", "<message from='"+s.jid+"' ", 1)
+	if !s.component {
+		raw = strings.Replace(raw, "<message ", "<message from='"+s.jid+"' ", 1)
+	}
 	f.mu.Lock()
 	f.messages++
 	out := []string{raw}
 	if f.message != nil {
 		out = f.message(f.messages, raw)
 	}
-	var o *fakeSession
-	for jid, other := range f.sessions {
-		if jid == to || other.present && bareOf(jid) == to {
-			o = other
+	f.mu.Unlock()
+	o := f.find(to)
+	if o == nil && f.peer != nil {
+		if o = f.peer.find(to); o != nil {
+			f.mu.Lock()
+			f.foreign++
+			f.mu.Unlock()
 		}
 	}
 	if o == nil {
+		f.mu.Lock()
 		f.stored[to] = append(f.stored[to], out...)
-		out = nil
+		f.mu.Unlock()
+		return
 	}
-	f.mu.Unlock()
 	for _, xml := range out {
 		switch xml {
 		case "bounce":
@@ -316,4 +350,16 @@ func (f *fake) route(s *fakeSession, to, id, raw string) {
 			o.deliver(xml)
 		}
 	}
+}
+
+// find returns the session of an address, or the component of its domain.
+func (f *fake) find(to string) *fakeSession {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for jid, o := range f.sessions {
+		if jid == to || o.present && bareOf(jid) == to || o.component && strings.HasSuffix(to, "@"+jid) {
+			return o
+		}
+	}
+	return nil
 }

@@ -39,11 +39,7 @@ func (t *Target) connect(ctx context.Context, buffer int) (*Client, []byte, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	timeout := t.LoginTimeout
-	if timeout <= 0 {
-		timeout = time.Minute
-	}
-	_ = conn.SetDeadline(time.Now().Add(timeout))
+	_ = conn.SetDeadline(time.Now().Add(t.loginTimeout()))
 	c := newClient(ctx, conn, buffer)
 	features, err := c.stream(t.Domain)
 	if err == nil && t.TLS {

@@ -10,7 +10,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
-// pair is two clients, one of which sends messages to the other.
+// pair is two clients, one of which sends messages to the other. They may be the
+// same, where somebody returns what is sent.
 type pair struct {
 	sender, receiver *Client
 	author           *author  // the sender's

@@ -111,6 +111,13 @@ func (t *Target) logins() int {
 	return t.Logins
 }
 
+func (t *Target) loginTimeout() time.Duration {
+	if t.LoginTimeout <= 0 {
+		return time.Minute
+	}
+	return t.LoginTimeout
+}
+
 func (t *Target) patience() time.Duration {
 	if t.Patience <= 0 {
 		return 5 * time.Second

@@ -64,6 +64,11 @@ func newAuthor(t *texts, pair int, to string) *author {
 	return a
 }
 
+// sign has the messages name their sender, for what stamps none.
+func (a *author) sign(from string) {
+	a.head = append([]byte("<message from='"+from+"'"), a.head[len(messageStart):]...)
+}
+
 // append appends the next message.
 func (a *author) append(dst []byte, now time.Time) []byte {
 	n := a.next
