@@ -30,20 +30,28 @@ func (l *listener) checking(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeout(ctx, l.o.NegotiationTimeout)
 }
 
-// reserve takes room for a check, if there is some and the pair has none.
-func (s *stream) reserve(p pair, cancel context.CancelFunc) bool {
+// reserve takes room for a check, if there is some and the pair has none. It waits
+// for other checks of the same address, and the stream is not read meanwhile.
+func (s *stream) reserve(within context.Context, p pair, cancel context.CancelFunc) (ok bool) {
+	waiting, stop := context.WithCancel(within)
+	defer stop()
+	defer context.AfterFunc(s.l.ctx, stop)()
+	if !s.l.peers.await(waiting, s.addr()) {
+		return false
+	}
+	defer func() {
+		if !ok {
+			s.l.peers.take(s.addr(), use{verifying: -1}, use{})
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	is := func(c pending) bool { return c.pair == p }
 	if len(s.pending) >= maxPending || 1+len(s.more)+len(s.pending) >= maxPairs || slices.ContainsFunc(s.pending, is) {
 		return false
 	}
-	if !s.l.peers.take(s.addr(), use{verifying: 1}, use{verifying: maxPerAddr}) {
-		return false
-	}
 	if s.l.verifying.Add(1) > maxChecks {
 		s.l.verifying.Add(-1)
-		s.l.peers.take(s.addr(), use{verifying: -1}, use{})
 		return false
 	}
 	s.l.srv.in.verifying.Add(1)

@@ -104,7 +104,7 @@ func BenchmarkIncomingStanza(b *testing.B) {
 	fake := inNewHost()
 	fake.onRoute = func(context.Context, *stanza.Stanza) error { return nil }
 	server := New(Host{Domains: fake, Router: fake})
-	s := &stream{l: server.listener(Defaults(), fake), first: pair{"one.test", "peer.test"}}
+	s := &stream{l: server.listener(context.Background(), context.Background(), Defaults(), fake), first: pair{"one.test", "peer.test"}}
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := s.take(b.Context(), st); err != nil {
@@ -119,7 +119,7 @@ func TestIncomingAllocations(t *testing.T) {
 	fake := inNewHost()
 	fake.onRoute = func(context.Context, *stanza.Stanza) error { return nil }
 	server := New(Host{Domains: fake, Router: fake})
-	s := &stream{l: server.listener(Defaults(), fake), first: pair{"one.test", "peer.test"}}
+	s := &stream{l: server.listener(context.Background(), context.Background(), Defaults(), fake), first: pair{"one.test", "peer.test"}}
 	n := testing.AllocsPerRun(100, func() {
 		if err := s.take(t.Context(), st); err != nil {
 			t.Fatal(err)

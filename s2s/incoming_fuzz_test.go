@@ -42,7 +42,7 @@ func inFuzz(t *testing.T, sent string) {
 	fake := inNewHost()
 	fake.onVerify = func(context.Context, inQuestion) error { return errInvalidKey }
 	server := New(Host{Domains: fake, Router: fake})
-	l := server.listener(Defaults(), fake)
+	l := server.listener(context.Background(), context.Background(), Defaults(), fake)
 	client, conn := listentest.NewConn(netip.MustParseAddrPort("198.51.100.1:1"), netip.MustParseAddrPort("192.0.2.1:5269"))
 	if _, err := io.WriteString(client, sent); err != nil {
 		t.Fatal(err)

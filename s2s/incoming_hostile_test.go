@@ -258,9 +258,8 @@ func TestIncomingPerAddress(t *testing.T) {
 	})
 }
 
-// TestIncomingManyResults wants that only so many keys are checked at once, of a
-// stream, of an address, and of all; that the others get errors; and that answers
-// make room.
+// TestIncomingManyResults wants that only so many keys are checked at once: those of
+// one address wait for one another, and beyond the bound of all there are errors.
 func TestIncomingManyResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
@@ -280,13 +279,11 @@ func TestIncomingManyResults(t *testing.T) {
 			return r.fill(netip.AddrPortFrom(netip.MustParseAddr(ip), uint16(port)))
 		}
 		c, n := fill("203.0.113.1")
-		if n != maxPending {
-			t.Errorf("one stream: got %d keys checked at once, want %d", n, maxPending)
+		if n != maxPerAddr {
+			t.Errorf("one address: got %d keys checked at once, want %d", n, maxPerAddr)
 		}
-		for range maxPerAddr/maxPending - 1 {
-			fill("203.0.113.1")
-		}
-		if _, n = fill("203.0.113.1"); n != 0 {
+		second, n := fill("203.0.113.1")
+		if n != 0 {
 			t.Errorf("one address: got %d more keys, want none", n)
 		}
 		total := maxPerAddr
@@ -294,45 +291,65 @@ func TestIncomingManyResults(t *testing.T) {
 			_, n = fill(fmt.Sprintf("203.0.113.%d", i))
 			total += n
 		}
-		if _, n = fill("203.0.113.200"); n != 0 || total != maxChecks {
+		last, n := fill("203.0.113.200")
+		if n != 0 || total != maxChecks {
 			t.Errorf("listener: got %d keys and %d more, want %d and none", total, n, maxChecks)
+		}
+		for range inFilling {
+			last.Expect("<resource-constraint ")
 		}
 		if got := r.server.IncomingStats().Verifying; got != maxChecks {
 			t.Errorf("got %d, want %d in the statistics", got, maxChecks)
 		}
-		for range maxChecks {
-			answer <- struct{}{}
+		close(answer)
+		for _, c := range []*inPeer{c, second} {
+			for range inFilling {
+				c.Expect("<remote-server-not-found ")
+			}
 		}
 		synctest.Wait()
-		for range maxPending {
-			c.Expect("<remote-server-not-found ")
-		}
-		c.Send(inResult("last.test", "one.test", "k"))
-		answer <- struct{}{}
-		c.Expect("from='one.test' to='last.test' type='error'><error type='cancel'><remote-server-not-found ")
 		if got := r.server.IncomingStats().Verifying; got != 0 {
 			t.Errorf("got %d in the end, want none", got)
 		}
 	})
 }
 
-// fill opens a stream with more keys than can be checked, and returns how many were
-// taken.
+// TestIncomingWaits wants a stream that waits for others of its address to end with
+// the listener.
+func TestIncomingWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := inStart(t, func(r *inRig) {
+			r.fake.onVerify = func(ctx context.Context, _ inQuestion) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+		})
+		c, _ := r.fill(netip.MustParseAddrPort("203.0.113.1:1"))
+		began := time.Now()
+		_ = r.stop(context.Canceled)
+		if took := time.Since(began); took > Defaults().Grace {
+			t.Errorf("it took %v", took)
+		}
+		c.Close()
+	})
+}
+
+// inFilling is how many keys fill sends.
+const inFilling = maxPending + 10
+
+// fill opens a stream with more keys than can be checked, and returns how many are
+// being.
 func (r *inRig) fill(from netip.AddrPort) (*inPeer, int) {
 	r.t.Helper()
 	c := &inPeer{t: r.t}
 	c.use(r.ln.DialFrom(from))
 	c.open("peer.test", "one.test")
 	before := len(r.fake.asked)
-	for i := range maxPending + 10 {
+	for i := range inFilling {
 		c.Send(inResult(fmt.Sprintf("d%d.test", i), "one.test", "k"))
 	}
 	synctest.Wait()
-	n := len(r.fake.asked) - before
-	for range maxPending + 10 - n {
-		c.Expect("<resource-constraint ")
-	}
-	return c, n
+	return c, len(r.fake.asked) - before
 }
 
 // TestIncomingManyPairs wants that a stream has only so many pairs.

@@ -34,10 +34,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 }
 
 func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back backward) error {
-	l := s.listener(o, back)
-	var stop func()
-	l.routing, stop = netserve.Outlive(ctx, o.Grace)
+	routing, stop := netserve.Outlive(ctx, o.Grace)
 	defer stop()
+	l := s.listener(ctx, routing, o, back)
 	wait := l.heed(ctx)
 	err := netserve.Serve(ctx, ln, l.serve, netserve.Config{Grace: o.Grace, Log: s.log})
 	wait()
@@ -51,6 +50,7 @@ func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back ba
 // listener is what the streams of one listener share.
 type listener struct {
 	srv      *Server
+	ctx      context.Context // of Listen
 	routing  context.Context // of what is passed on
 	back     backward
 	o        Options
@@ -64,10 +64,10 @@ type listener struct {
 	verifying atomic.Int32 // keys, of all streams
 }
 
-func (s *Server) listener(o Options, back backward) *listener {
+func (s *Server) listener(ctx, routing context.Context, o Options, back backward) *listener {
 	o.TLS = askForCertificate(o.TLS)
 	l := &listener{
-		srv: s, back: back, o: o, log: s.log, failures: netserve.NewSampler(s.log),
+		srv: s, ctx: ctx, routing: routing, back: back, o: o, log: s.log, failures: netserve.NewSampler(s.log),
 		out: xmppstream.OutboxOptions{
 			Stanzas: o.MaxFSMQueue, Bytes: o.MaxQueueBytes, SendTimeout: o.SendTimeout, Namespace: stanza.NSServer,
 		},

@@ -1,14 +1,16 @@
 package s2s
 
 import (
+	"context"
 	"net/netip"
 	"sync"
 )
 
 // peers counts, by address, what servers may have only so much of.
 type peers struct {
-	mu   sync.Mutex
-	used map[netip.Addr]use
+	mu    sync.Mutex
+	used  map[netip.Addr]use
+	freed chan struct{} // closed when keys are given back; nil: nobody waits
 }
 
 // use is what one address has.
@@ -32,6 +34,10 @@ func (p *peers) take(a netip.Addr, more, most use) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if more.verifying < 0 && p.freed != nil {
+		close(p.freed)
+		p.freed = nil
+	}
 	u := p.used[a]
 	u.streams += more.streams
 	u.verifying += more.verifying
@@ -46,4 +52,25 @@ func (p *peers) take(a netip.Addr, more, most use) bool {
 	}
 	p.used[a] = u
 	return true
+}
+
+// await is take for a key, once there is room: many domains of one server begin at
+// the same time after it was started. It reports false when ctx is over before.
+func (p *peers) await(ctx context.Context, a netip.Addr) bool {
+	for {
+		p.mu.Lock()
+		if p.freed == nil {
+			p.freed = make(chan struct{})
+		}
+		freed := p.freed
+		p.mu.Unlock()
+		if p.take(a, use{verifying: 1}, use{verifying: maxPerAddr}) {
+			return true
+		}
+		select {
+		case <-freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }

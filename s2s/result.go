@@ -66,7 +66,7 @@ func (s *stream) result(ctx context.Context, d dialback, p pair) error {
 		return s.say(d.answer(dbValid, nil).String())
 	}
 	within, cancel := s.l.checking(ctx)
-	if !s.reserve(p, cancel) {
+	if !s.reserve(within, p, cancel) {
 		cancel()
 		return s.refuse(ctx, d, p, &stanza.Error{Condition: stanza.ResourceConstraint, Text: "too many domains at once"})
 	}
