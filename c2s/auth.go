@@ -75,7 +75,7 @@ func (s *stream) begin(ctx context.Context, e *stanza.Element) (state, error) {
 // authenticate takes what a client sends in the middle of a login.
 func (s *stream) authenticate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
-	if err != nil && !wrongStanza(in, err) {
+	if err != nil && !xmppstream.IsWrongStanza(in, err) {
 		return nil, err
 	}
 	if in.Nonza == nil {
@@ -93,7 +93,7 @@ func (s *stream) authenticate(ctx context.Context) (state, error) {
 	case stanza.Name{Space: xmppstream.NSSASL, Local: "auth"}:
 		return s.fail(&sasl.Failure{Condition: sasl.MalformedRequest, Err: errors.New("another login is under way")})
 	}
-	return nil, unsupported(in.Nonza)
+	return nil, xmppstream.Unsupported(in.Nonza, "client")
 }
 
 // step gives the client's message to the mechanism and sends the answer.

@@ -16,7 +16,7 @@ import (
 func (s *stream) bind(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza != nil:
 		return s.resumeOrNot(ctx, in.Nonza)

@@ -52,7 +52,7 @@ type managed struct {
 // command takes an element that is no stanza.
 func (s *stream) command(x *session, e *stanza.Element) (state, error) {
 	if e.Name.Space != xmppstream.NSSM {
-		return nil, unsupported(e)
+		return nil, xmppstream.Unsupported(e, "client")
 	}
 	switch {
 	case e.Name.Local == "enable":
@@ -65,7 +65,7 @@ func (s *stream) command(x *session, e *stanza.Element) (state, error) {
 	case e.Name.Local == "a" && x.m != nil:
 		return nil, x.acked(e)
 	}
-	return nil, unsupported(e)
+	return nil, xmppstream.Unsupported(e, "client")
 }
 
 // acked takes an <a/>.

@@ -15,7 +15,7 @@ import (
 // See XEP-0198, section 3.
 func (s *stream) tooEarly(e *stanza.Element, next state) (state, error) {
 	if e.Name.Space != xmppstream.NSSM || !slices.Contains([]string{"enable", "resume"}, e.Name.Local) {
-		return nil, unsupported(e)
+		return nil, xmppstream.Unsupported(e, "client")
 	}
 	return s.refuseResume(next, xmppstream.Failed{Condition: stanza.UnexpectedRequest})
 }

@@ -41,7 +41,7 @@ func (s *stream) handle(ctx context.Context, x *session, in stanza.Incoming, err
 		return s.command(x, in.Nonza)
 	case err == nil:
 		return nil, s.take(ctx, in.Stanza)
-	case wrongStanza(in, err):
+	case xmppstream.IsWrongStanza(in, err):
 		return nil, s.refuse(ctx, in.Stanza, err)
 	}
 	return nil, err
@@ -55,7 +55,7 @@ var errUnheard = errors.New("session is ending")
 // acknowledgements.
 func (s *stream) unheard(x *session, in stanza.Incoming, err error) error {
 	switch {
-	case x.m == nil || err != nil && !wrongStanza(in, err):
+	case x.m == nil || err != nil && !xmppstream.IsWrongStanza(in, err):
 		return cmp.Or(err, stanza.ErrClosed)
 	case in.Nonza != nil && in.Nonza.Name == stanza.Name{Space: xmppstream.NSSM, Local: "a"}:
 		return x.acked(in.Nonza)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +129,7 @@ func (s *stream) mustEncrypt() bool {
 func (s *stream) negotiate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza != nil && in.Nonza.Name == stanza.Name{Space: xmppstream.NSTLS, Local: "starttls"}:
 		return s.upgrade, nil
@@ -144,41 +143,10 @@ func (s *stream) negotiate(ctx context.Context) (state, error) {
 	return s.request(ctx, in.Stanza, err)
 }
 
-// wrongStanza reports whether an error of Read concerns a single stanza, which
-// came with it: the stream itself is in order.
-func wrongStanza(in stanza.Incoming, err error) bool {
-	var e *stanza.Error
-	return in.Stanza != nil && errors.As(err, &e)
-}
-
-// unsupported is the end of a stream on which an element came that is none of
-// ours. A client may also report an error of its own, which is not answered
-// with another one.
-// See RFC 6120, section 4.9.1.1.
-func unsupported(e *stanza.Element) error {
-	if e.Name == (stanza.Name{Space: stanza.NSStream, Local: "error"}) {
-		condition := "without condition"
-		if len(e.Children) > 0 {
-			condition = clip(e.Children[0].Name.Local)
-		}
-		return fmt.Errorf("client reports the stream error %q", condition)
-	}
-	return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType, Text: "unknown element " + clip(e.Name.Local)}
-}
-
 var errBeforeLogin = errors.New("stanza before login")
 
 func notAuthorized(err error) error {
 	return &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Err: err}
-}
-
-// clip keeps what a peer sent from filling an error text.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }
 
 // request answers a request before login, such as one to register. wrong is

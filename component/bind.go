@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -29,10 +30,10 @@ func (s *stream) isBinding(iq *stanza.Stanza) bool {
 func (s *stream) bind(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza != nil:
-		return nil, unsupported(in.Nonza)
+		return nil, xmppstream.Unsupported(in.Nonza, "component")
 	case err != nil || !s.isBinding(in.Stanza) || in.Stanza.Child.Local != "bind":
 		return nil, s.refuse(ctx, s.domain, "stanza before a hostname is bound")
 	}

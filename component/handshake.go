@@ -32,12 +32,12 @@ func (s *stream) openComponent(h stanza.Header) (state, error) {
 func (s *stream) handshake(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Stanza != nil:
 		return nil, s.refuse(ctx, s.domain, "stanza before the handshake")
 	case in.Nonza.Name != handshakeName:
-		return nil, s.refuse(ctx, s.domain, "element "+clip(in.Nonza.Name.Local)+" before the handshake")
+		return nil, s.refuse(ctx, s.domain, "element "+xmppstream.Clip(in.Nonza.Name.Local)+" before the handshake")
 	}
 	if reason := s.check(in.Nonza); reason != "" {
 		return nil, s.refuse(ctx, s.domain, reason)
@@ -71,11 +71,4 @@ func (s *stream) check(e *stanza.Element) string {
 		return "wrong secret"
 	}
 	return ""
-}
-
-// wrongStanza reports whether an error of Read concerns a single stanza, which
-// came with it: the stream itself is in order.
-func wrongStanza(in stanza.Incoming, err error) bool {
-	var e *stanza.Error
-	return in.Stanza != nil && errors.As(err, &e)
 }

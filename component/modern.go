@@ -193,7 +193,7 @@ func (s *stream) negotiate(ctx context.Context) (state, error) {
 		return nil, err
 	}
 	if e.Name != (stanza.Name{Space: xmppstream.NSSASL, Local: "auth"}) {
-		return nil, unsupported(e)
+		return nil, xmppstream.Unsupported(e, "component")
 	}
 	mechanism, initial, err := xmppstream.ParseAuth(e)
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *stream) negotiate(ctx context.Context) (state, error) {
 func (s *stream) nonza(ctx context.Context, when string) (*stanza.Element, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza == nil:
 		return nil, s.refuse(ctx, s.domain, "stanza "+when)
@@ -257,7 +257,7 @@ func (s *stream) authenticate(ctx context.Context, mechanism string) (state, err
 	case stanza.Name{Space: xmppstream.NSSASL, Local: "auth"}:
 		return s.fail(ctx, &sasl.Failure{Condition: sasl.MalformedRequest, Err: errors.New("another login is under way")})
 	}
-	return nil, unsupported(e)
+	return nil, xmppstream.Unsupported(e, "component")
 }
 
 // fail tells the component that its login failed. It may try again, a few times.

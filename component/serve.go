@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -18,10 +19,10 @@ func (s *stream) serve(context.Context) (state, error) {
 		in, err := s.t.Read()
 		switch {
 		case err == nil && in.Nonza != nil:
-			err = unsupported(in.Nonza)
+			err = xmppstream.Unsupported(in.Nonza, "component")
 		case err == nil:
 			err = s.take(ctx, in.Stanza)
-		case wrongStanza(in, err):
+		case xmppstream.IsWrongStanza(in, err):
 			err = s.answerWrong(in.Stanza, err)
 		}
 		if err != nil {
@@ -58,7 +59,7 @@ func (s *stream) checkAddresses(st *stanza.Stanza) error {
 		return &stanza.StreamError{Condition: stanza.StreamImproperAddressing, Text: "stanza without from or to"}
 	}
 	if d := st.From.Domain(); s.l.o.CheckFrom && !s.isOwn(d) {
-		return &stanza.StreamError{Condition: stanza.StreamInvalidFrom, Text: fmt.Sprintf("%s is not a domain of this component", clip(d))}
+		return &stanza.StreamError{Condition: stanza.StreamInvalidFrom, Text: fmt.Sprintf("%s is not a domain of this component", xmppstream.Clip(d))}
 	}
 	return nil
 }
@@ -113,19 +114,4 @@ func (s *stream) complain(ctx context.Context, err error) {
 	}
 	s.complained = true
 	s.l.log.Log(ctx, slog.LevelWarn, "routing a stanza failed", "domain", s.domain, netserve.KeyErr, err)
-}
-
-// unsupported is the end of a stream on which an element came that is none of
-// ours. A component may also report an error of its own, which is not answered with
-// another one.
-// See RFC 6120, section 4.9.1.1.
-func unsupported(e *stanza.Element) error {
-	if e.Name == (stanza.Name{Space: stanza.NSStream, Local: "error"}) {
-		condition := "without condition"
-		if len(e.Children) > 0 {
-			condition = clip(e.Children[0].Name.Local)
-		}
-		return fmt.Errorf("component reports the stream error %q", condition)
-	}
-	return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType, Text: "unknown element " + clip(e.Name.Local)}
 }

@@ -119,7 +119,7 @@ func (s *stream) refuse(ctx context.Context, domain, reason string) error {
 // note writes the line about a component that is refused.
 func (s *stream) note(ctx context.Context, domain, reason string) {
 	s.l.trouble.Log(ctx, slog.LevelWarn, "component was refused",
-		"domain", clip(domain), netserve.KeyPeer, s.t.Peer().Addr.String(), "reason", reason)
+		"domain", xmppstream.Clip(domain), netserve.KeyPeer, s.t.Peer().Addr.String(), "reason", reason)
 }
 
 // attach ends the negotiation: first is written, and then what waits. The router
@@ -149,13 +149,4 @@ func (s *stream) attach(ctx context.Context, first string) error {
 // through the outbox.
 func (s *stream) write(xml []byte) error {
 	return s.t.Write(stanza.Batch{Bytes: xml, Ends: []int{len(xml)}})
-}
-
-// clip keeps what a peer sent from filling texts.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }

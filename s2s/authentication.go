@@ -159,7 +159,7 @@ func (n *opening) external() (f *failure, refused bool) {
 		condition := "no reason"
 		for _, c := range e.Children {
 			if c.Name.Local != "text" {
-				condition = clip(c.Name.Local)
+				condition = xmppstream.Clip(c.Name.Local)
 				break
 			}
 		}

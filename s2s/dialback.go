@@ -87,7 +87,7 @@ func parseDialbackError(e *stanza.Element) *stanza.Error {
 			switch {
 			case c.Name.Space != stanza.NSStanzas:
 			case c.Name.Local == "text":
-				err.Text = clip(c.Text)
+				err.Text = xmppstream.Clip(c.Text)
 			case len(c.Name.Local) <= maxCondition:
 				err.Condition = stanza.Condition(c.Name.Local)
 			}
@@ -145,13 +145,4 @@ func parseDomain(s string) (string, error) {
 
 func misaddressed(text string, err error) error {
 	return &stanza.StreamError{Condition: stanza.StreamImproperAddressing, Text: text, Err: err}
-}
-
-// clip keeps what a peer sent from filling an error text.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "..."
-	}
-	return s
 }

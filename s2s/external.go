@@ -40,7 +40,7 @@ func (s *stream) begin(ctx context.Context, e *stanza.Element) (state, error) {
 func (s *stream) authenticate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza == nil:
 		return nil, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Err: err}
@@ -57,7 +57,7 @@ func (s *stream) authenticate(ctx context.Context) (state, error) {
 	case stanza.Name{Space: xmppstream.NSSASL, Local: "auth"}:
 		return s.fail(&sasl.Failure{Condition: sasl.MalformedRequest, Err: errors.New("another login is under way")})
 	}
-	return nil, unsupported(in.Nonza)
+	return nil, xmppstream.Unsupported(in.Nonza, "server")
 }
 
 // step gives the server's message to the mechanism and sends the answer.

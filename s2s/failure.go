@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -101,9 +102,9 @@ func streamErrorOf(e *stanza.Element) peerError {
 		switch {
 		case c.Name.Space != stanza.NSStreams:
 		case c.Name.Local == "text":
-			end.Text = clip(c.Text)
+			end.Text = xmppstream.Clip(c.Text)
 		default:
-			end.Condition = stanza.StreamCondition(clip(c.Name.Local))
+			end.Condition = stanza.StreamCondition(xmppstream.Clip(c.Name.Local))
 		}
 	}
 	return peerError{end}

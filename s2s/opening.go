@@ -126,14 +126,14 @@ func (n *opening) openStream() *failure {
 }
 
 func unexpected(e *stanza.Element) error {
-	return fmt.Errorf("unexpected <%s xmlns='%s'/>", clip(e.Name.Local), clip(e.Name.Space))
+	return fmt.Errorf("unexpected <%s xmlns='%s'/>", xmppstream.Clip(e.Name.Local), xmppstream.Clip(e.Name.Space))
 }
 
 // next returns the next element that the negotiation is about.
 func (n *opening) next() (*stanza.Element, error) {
 	for {
 		in, err := n.t.Read()
-		if err != nil && !wrongStanza(in, err) {
+		if err != nil && !xmppstream.IsWrongStanza(in, err) {
 			return nil, err
 		}
 		if in.Stanza != nil {

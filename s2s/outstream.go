@@ -79,7 +79,7 @@ func (l *link) serve(s *outStream) error {
 // next takes the next child of the stream.
 func (s *outStream) next(ctx context.Context) error {
 	in, err := s.t.Read()
-	if err != nil && !wrongStanza(in, err) {
+	if err != nil && !xmppstream.IsWrongStanza(in, err) {
 		return err
 	}
 	s.l.touch()
@@ -147,7 +147,7 @@ func (s *outStream) command(e *stanza.Element) error {
 		s.acks.answer()
 		return nil
 	}
-	return unsupported(e)
+	return xmppstream.Unsupported(e, "server")
 }
 
 // dialback takes an answer to a question of ours, and what the remote server asks.

@@ -29,7 +29,7 @@ func (s *stream) serve(context.Context) (state, error) {
 
 // handle takes what Read returned.
 func (s *stream) handle(ctx context.Context, in stanza.Incoming, err error) error {
-	if err != nil && !wrongStanza(in, err) {
+	if err != nil && !xmppstream.IsWrongStanza(in, err) {
 		if s.isIdle(err) && s.finish() {
 			return nil
 		}
@@ -216,5 +216,5 @@ func (s *stream) command(ctx context.Context, e *stanza.Element) error {
 			return s.acks.acked(e)
 		}
 	}
-	return unsupported(e)
+	return xmppstream.Unsupported(e, "server")
 }

@@ -3,7 +3,6 @@ package s2s
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/sasl"
@@ -113,7 +112,7 @@ func (s *stream) mustEncrypt(local string) bool {
 func (s *stream) negotiate(ctx context.Context) (state, error) {
 	in, err := s.t.Read()
 	switch {
-	case err != nil && !wrongStanza(in, err):
+	case err != nil && !xmppstream.IsWrongStanza(in, err):
 		return nil, err
 	case in.Nonza == nil:
 		return nil, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "authenticate first", Err: err}
@@ -130,34 +129,12 @@ func (s *stream) negotiate(ctx context.Context) (state, error) {
 	case smEnable:
 		err = s.enable(in.Nonza)
 	default:
-		err = unsupported(in.Nonza)
+		err = xmppstream.Unsupported(in.Nonza, "server")
 	}
 	if s.neg == nil {
 		return s.serve, err
 	}
 	return s.negotiate, err
-}
-
-// wrongStanza reports whether an error of Read concerns a single stanza, which
-// came with it: the stream itself is in order.
-func wrongStanza(in stanza.Incoming, err error) bool {
-	var e *stanza.Error
-	return in.Stanza != nil && errors.As(err, &e)
-}
-
-// unsupported is the end of a stream on which an element came that is none of
-// ours. A server may also report an error of its own, which is not answered with
-// another one.
-// See RFC 6120, section 4.9.1.1.
-func unsupported(e *stanza.Element) error {
-	if e.Name == (stanza.Name{Space: stanza.NSStream, Local: "error"}) {
-		condition := "without condition"
-		if len(e.Children) > 0 {
-			condition = clip(e.Children[0].Name.Local)
-		}
-		return fmt.Errorf("server reports the stream error %q", condition)
-	}
-	return &stanza.StreamError{Condition: stanza.StreamUnsupportedStanzaType, Text: "unknown element " + clip(e.Name.Local)}
 }
 
 // upgrade begins TLS, or refuses to. What was agreed on before does not count
