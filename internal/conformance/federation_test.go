@@ -243,7 +243,7 @@ func (f *federation) start(s *site) {
 	clients.SetStreamManagement(stanza.PerHost[*c2s.StreamManagement]{Value: &sm})
 	f.listen(func(ctx context.Context) error { return clients.Listen(ctx, s.clients, o) })
 	s.stopComponents = f.listen(func(ctx context.Context) error { return components.Listen(ctx, s.components, s.component) })
-	s.stopServers = f.listen(func(ctx context.Context) error { return servers.Listen(ctx, s.servers, s.options) })
+	s.stopServers = f.listen(func(ctx context.Context) error { return servers.Listen(ctx, overhearing{s.servers, f.net}, s.options) })
 	if s.secure {
 		s.direct = listentest.NewListenerAt(netip.MustParseAddrPort("192.0.2.1:5270"))
 		c := s.options.TLS.Clone()

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +31,7 @@ type network struct {
 	from    map[netip.AddrPort][]netip.Addr // their source addresses
 	lookups []string                        // of the DNS
 	breaks  func() int                      // after how many bytes the next connection breaks; nil: never
+	written map[string][]int                // numbers of messages in the order of their writing, by sender
 }
 
 // door takes a connection; nil hangs.
@@ -37,7 +40,8 @@ type door func() net.Conn
 func newNetwork() *network {
 	return &network{
 		records: map[string][]netip.Addr{}, srv: map[string][]*net.SRV{}, fails: map[string]bool{},
-		doors: map[netip.AddrPort]door{}, waiting: map[netip.AddrPort][]*peer{}, from: map[netip.AddrPort][]netip.Addr{},
+		written: map[string][]int{},
+		doors:   map[netip.AddrPort]door{}, waiting: map[netip.AddrPort][]*peer{}, from: map[netip.AddrPort][]netip.Addr{},
 	}
 }
 
@@ -103,7 +107,47 @@ func (n *network) frail(c net.Conn) net.Conn {
 	if n.breaks == nil {
 		return c
 	}
-	return &frail{Conn: c, left: n.breaks()}
+	return &frail{Conn: n.overhear(c), left: n.breaks()}
+}
+
+// overhear notes what messages are written to a connection without TLS.
+func (n *network) overhear(c net.Conn) net.Conn { return &overheard{Conn: c, n: n} }
+
+type overheard struct {
+	net.Conn
+	n    *network
+	tail []byte // not yet known what it is
+}
+
+var numbered = regexp.MustCompile(`<message [^>]*from='(\w+)@[^>]*id='(\d+)'`)
+
+func (o *overheard) Write(b []byte) (int, error) {
+	o.n.mu.Lock()
+	o.tail = append(o.tail, b...)
+	for m := numbered.FindSubmatchIndex(o.tail); m != nil; m = numbered.FindSubmatchIndex(o.tail) {
+		sender := string(o.tail[m[2]:m[3]])
+		id, _ := strconv.Atoi(string(o.tail[m[4]:m[5]]))
+		o.n.written[sender] = append(o.n.written[sender], id)
+		o.tail = o.tail[m[1]:]
+	}
+	o.n.mu.Unlock()
+	return o.Conn.Write(b)
+}
+
+// overhearing is a listener whose side of connections that will break is overheard.
+type overhearing struct {
+	net.Listener
+	n *network
+}
+
+func (l overhearing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.n.mu.Lock()
+	defer l.n.mu.Unlock()
+	if err != nil || l.n.breaks == nil {
+		return c, err
+	}
+	return l.n.overhear(c), nil
 }
 
 // frail is a connection that breaks after so many bytes in both directions
