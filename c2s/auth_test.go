@@ -37,8 +37,8 @@ func TestLogin(t *testing.T) {
 			if info.JID.String() != tt.user+"@one.test/boat" || info.Mechanism != tt.mechanism || info.Peer.Name != "tcp" {
 				t.Errorf("got %+v, want a session of %s by %s", info, tt.user, tt.mechanism)
 			}
-			r.log.expect(t, "user="+tt.user+"@one.test/boat")
-			r.log.expect(t, "mechanism="+tt.mechanism)
+			r.log.Expect(t, "user="+tt.user+"@one.test/boat")
+			r.log.Expect(t, "mechanism="+tt.mechanism)
 		})
 	}
 	for _, mechanism := range []string{"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
@@ -149,7 +149,7 @@ func TestRetries(t *testing.T) {
 			}
 			c.expectError("policy-violation")
 			r.drain()
-			r.log.expect(t, "after a failed login")
+			r.log.Expect(t, "after a failed login")
 		})
 	}
 	if maxFailures < 3 || maxFailures > 6 {

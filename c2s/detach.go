@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -42,7 +43,7 @@ func (s *stream) detach(ctx context.Context, x *session, cause error) bool {
 	x.mu.Unlock()
 	switch {
 	case ctx.Err() != nil: // the end of the listener may have missed it
-		x.Kick(errShutdown)
+		x.Kick(xmppstream.ErrShutdown)
 	case x.out.Ending(): // a kick may have
 		x.hurry()
 	}

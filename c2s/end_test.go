@@ -1,7 +1,6 @@
 package c2s
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -175,8 +174,8 @@ func TestPanic(t *testing.T) {
 	other.ExpectEOF()
 	other.Close()
 	r.drain()
-	r.log.expect(t, "panic: oh no")
-	r.log.expect(t, "(*stream).answer") // the stack
+	r.log.Expect(t, "panic: oh no")
+	r.log.Expect(t, "(*stream).answer") // the stack
 }
 
 // bigMessage makes a message of about 10 KB.
@@ -331,7 +330,7 @@ func benchmarkIdle(b *testing.B, begin func(r *rig, user, resource string) *clie
 	for i := range b.N {
 		c := begin(r, "ana", fmt.Sprint(i))
 		conns = append(conns, c.conn)
-		c.seen.buf = bytes.Buffer{}
+		c.seen.Reset()
 	}
 	heapNow, stackNow := inUse()
 	b.ReportMetric((heapNow-heap)/float64(b.N), "heap-B/session")

@@ -1,15 +1,9 @@
 package c2s
 
 import (
-	"strconv"
-	"strings"
-
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
-
-// maxLang is the longest xml:lang of a stream, in bytes: the longest language
-// tag that implementations must take (RFC 5646, section 4.4.1).
-const maxLang = 35
 
 // accept checks the stream header of a client, takes over what it says and
 // completes our own.
@@ -23,11 +17,11 @@ func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 		return err
 	}
 	answer.From = domain
-	if !supported(h.Version) {
-		return &stanza.StreamError{Condition: stanza.StreamUnsupportedVersion, Text: "the version is 1.0"}
+	if err := xmppstream.CheckVersion(h.Version); err != nil {
+		return err
 	}
-	if len(h.Lang) > maxLang {
-		return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "xml:lang is too long"}
+	if err := xmppstream.CheckLang(h.Lang); err != nil {
+		return err
 	}
 	from, err := s.sender(h.From)
 	if err != nil {
@@ -86,20 +80,4 @@ func (s *stream) sender(from string) (stanza.JID, error) {
 		return stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamInvalidFrom, Text: "from is not who has logged in"}
 	}
 	return j.Bare(), nil
-}
-
-// supported reports whether the version of a client's stream is 1.0 or higher;
-// we answer 1.0 to a higher one. A stream without one is older.
-// See RFC 6120, section 4.7.5.
-func supported(version string) bool {
-	major, minor, ok := strings.Cut(version, ".")
-	if !ok {
-		return false
-	}
-	n, err := strconv.ParseUint(major, 10, 16)
-	if err != nil || n < 1 {
-		return false
-	}
-	_, err = strconv.ParseUint(minor, 10, 16)
-	return err == nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -123,25 +124,65 @@ func TestManagementOffered(t *testing.T) {
 	}
 }
 
+// stage is how far a client has come.
+type stage int
+
+const (
+	opened stage = iota
+	authenticated
+	bound
+)
+
+// proceed takes a client from one stage to another.
+func (c *client) proceed(from, to stage) {
+	c.t.Helper()
+	if from < authenticated && to >= authenticated {
+		c.plain("ana")
+	}
+	if from < bound && to >= bound {
+		c.bind("ana", "boat")
+	}
+}
+
+// enableTest is what a client sends to manage its stream, and what comes of it.
+type enableTest struct {
+	name  string
+	o     func(o *StreamManagement) // nil: off
+	stage stage
+	send  string
+	want  string // a pattern
+	end   string // condition of the stream error that follows
+}
+
+func (tt *enableTest) run(t *testing.T) {
+	r := start(t, func(r *rig) {
+		if tt.o != nil {
+			manage(r)
+			tt.o(r.sm)
+		}
+	})
+	c := r.open()
+	c.proceed(opened, tt.stage)
+	c.Send(tt.send)
+	if tt.want != "" {
+		c.ExpectMatch(tt.want)
+	}
+	if tt.end != "" {
+		c.expectError(tt.end)
+		return
+	}
+	c.proceed(tt.stage, bound) // the stream goes on
+	c.Send(message("bo@one.test", "x"))
+	receive(t, "stanza", r.fake.routed)
+}
+
 // TestEnable goes through XEP-0198, section 3.
 func TestEnable(t *testing.T) {
-	const (
-		opened = iota
-		authenticated
-		bound
-	)
 	const ns = " xmlns='" + nsSM + "'"
 	resumable := func(maximum string) string {
 		return "<enabled xmlns='" + nsSM + "' id='[A-Z2-7]{26,}' resume='true' max='" + maximum + "'/>$"
 	}
-	tests := []struct {
-		name  string
-		o     func(o *StreamManagement) // nil: off
-		stage int
-		send  string
-		want  string // a pattern
-		end   string // condition of the stream error that follows
-	}{
+	tests := []enableTest{
 		{"acks only", same, bound, "<enable" + ns + "/>", "<enabled" + ns + "/>$", ""},
 		{"resume", same, bound, "<enable" + ns + " resume='true'/>", resumable("300"), ""},
 		{"resume, 1 for true", same, bound, "<enable" + ns + " resume='1'/>", resumable("300"), ""},
@@ -169,36 +210,7 @@ func TestEnable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, func(r *rig) {
-				if tt.o != nil {
-					manage(r)
-					tt.o(r.sm)
-				}
-			})
-			c := r.open()
-			if tt.stage >= authenticated {
-				c.plain("ana")
-			}
-			if tt.stage >= bound {
-				c.bind("ana", "boat")
-			}
-			c.Send(tt.send)
-			if tt.want != "" {
-				c.ExpectMatch(tt.want)
-			}
-			if tt.end != "" {
-				c.expectError(tt.end)
-				return
-			}
-			// The stream goes on.
-			if tt.stage < authenticated {
-				c.plain("ana")
-			}
-			if tt.stage < bound {
-				c.bind("ana", "boat")
-			}
-			c.Send(message("bo@one.test", "x"))
-			receive(t, "stanza", r.fake.routed)
+			tt.run(t)
 		})
 	}
 }
@@ -330,7 +342,7 @@ func TestLastAck(t *testing.T) {
 	}{
 		"by the client":     {func(_ *rig, c *client) { c.Send("</stream:stream>") }, "</stream:stream>"},
 		"by an error":       {func(_ *rig, c *client) { c.Send("<x/>") }, "<stream:error><unsupported-stanza-type"},
-		"by a kick":         {func(r *rig, _ *client) { r.fake.sink("ana@one.test/boat").Kick(errShutdown) }, "<stream:error><system-shutdown"},
+		"by a kick":         {func(r *rig, _ *client) { r.fake.sink("ana@one.test/boat").Kick(xmppstream.ErrShutdown) }, "<stream:error><system-shutdown"},
 		"by the listener":   {func(r *rig, _ *client) { r.cancel(errors.New("the end")) }, "<stream:error><system-shutdown"},
 		"by another stanza": {func(_ *rig, c *client) { c.Send(message("bo@one.test", "x") + "</stream:stream>") }, "</stream:stream>"},
 	} {

@@ -110,7 +110,7 @@ type listener struct {
 	tls     *netserve.TLS // of o.TLS, for STARTTLS; nil: not offered
 	log     *slog.Logger
 
-	streams  streams
+	streams  xmppstream.Streams[*stream]
 	detached waiting
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -35,7 +36,7 @@ func TestPanicOfHost(t *testing.T) {
 				}
 				c.Close()
 				time.Sleep(time.Hour) // resume_timeout
-				r.log.expect(t, "oh no")
+				r.log.Expect(t, "oh no")
 				c = r.authenticated("ana")
 				c.Send(smResume(id, 0))
 				c.Expect("<item-not-found ")
@@ -66,8 +67,8 @@ func TestArrivedPanics(t *testing.T) {
 					c.Send(smAck(1))
 				}
 				synctest.Wait()
-				r.log.expect(t, "oh no")
-				r.log.expect(t, "user=ana@one.test/boat")
+				r.log.Expect(t, "oh no")
+				r.log.Expect(t, "user=ana@one.test/boat")
 				r.deliver("ana@one.test/boat", 2, 2)
 				c.Expect("<message id='2'>")
 				if managed {
@@ -92,7 +93,7 @@ func keptMessage(i int) *stanza.Stanza {
 var endings = map[string]func(r *rig, c *client){
 	"client is gone":    func(_ *rig, c *client) { c.Close() },
 	"client ends it":    func(_ *rig, c *client) { c.Send("</stream:stream>") },
-	"kick":              func(r *rig, _ *client) { r.fake.sink("ana@one.test/boat").Kick(errShutdown) },
+	"kick":              func(r *rig, _ *client) { r.fake.sink("ana@one.test/boat").Kick(xmppstream.ErrShutdown) },
 	"kick by a new one": func(r *rig, _ *client) { r.fake.sink("ana@one.test/boat").Kick(replaced) },
 }
 
@@ -115,7 +116,7 @@ func TestEndedPanics(t *testing.T) {
 				}
 				end(r, ana)
 				time.Sleep(time.Hour) // resume_timeout
-				r.log.expect(t, "panic: oh no")
+				r.log.Expect(t, "panic: oh no")
 				r.fake.onRoute = func(context.Context, *stanza.Stanza) error { return nil }
 				bo.Send(strings.Repeat(message("cy@one.test", "x"), 3*maxRecent) + smRequest)
 				if got := bo.Expect("/>"); got != smAck(1) {
@@ -168,7 +169,7 @@ func TestReleasePanics(t *testing.T) {
 				}
 				bo.Expect(smAck(1))
 				time.Sleep(time.Hour)
-				r.log.expect(t, "panic: oh no")
+				r.log.Expect(t, "panic: oh no")
 				if n := len(r.fake.ended); n > 0 {
 					t.Errorf("got %d more ends, want one", n)
 				}
@@ -207,7 +208,7 @@ func TestBindPanics(t *testing.T) {
 				c.ExpectEOF()
 				c.Close()
 				synctest.Wait()
-				r.log.expect(t, "oh no")
+				r.log.Expect(t, "oh no")
 				if safe.Load() {
 					t.Error("the message counts as safe")
 				}
@@ -276,8 +277,8 @@ func TestWritePanics(t *testing.T) {
 					t.Errorf("safe: %v, %d detached, %+v, want it safe with the host, no session left",
 						safe.Load(), len(r.fake.detached), r.server.Stats())
 				}
-				r.log.expect(t, "panic: oh no")
-				r.log.expect(t, "brittleConn") // the stack
+				r.log.Expect(t, "panic: oh no")
+				r.log.Expect(t, "brittleConn") // the stack
 			})
 		})
 	}
@@ -298,12 +299,12 @@ func TestWritePanicsAfterKick(t *testing.T) {
 			}
 		}
 		synctest.Wait() // the connection is full
-		r.fake.sink("ana@one.test/boat").Kick(errShutdown)
+		r.fake.sink("ana@one.test/boat").Kick(xmppstream.ErrShutdown)
 		broken.Store(true) // in the batch after the one that is being written
 		c.ExpectEOF()
 		<-r.fake.ended
 		c.Close()
 		synctest.Wait()
-		r.log.expect(t, "panic: oh no")
+		r.log.Expect(t, "panic: oh no")
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -79,7 +80,7 @@ func TestReplaced(t *testing.T) {
 					t.Errorf("got %d more ends, %d detached, released %d times, %+v, want one end",
 						len(r.fake.ended), len(r.fake.detached), len(r.fake.released), r.server.Stats())
 				}
-				r.log.expect(t, "replaced")
+				r.log.Expect(t, "replaced")
 			})
 		})
 	}
@@ -228,11 +229,11 @@ func TestWrongAckWhileEnding(t *testing.T) {
 		c, _ := r.managed("ana", "boat")
 		deliverBig(r, c)
 		synctest.Wait()
-		r.fake.sink("ana@one.test/boat").Kick(errShutdown)
+		r.fake.sink("ana@one.test/boat").Kick(xmppstream.ErrShutdown)
 		c.Send(smAck(1000))
 		c.ExpectEOF()
-		if end := <-r.fake.ended; len(end.undelivered) != 20 || !errors.Is(end.reason, errShutdown) {
-			t.Errorf("got %d undelivered, reason %v, want 20, %v", len(end.undelivered), end.reason, errShutdown)
+		if end := <-r.fake.ended; len(end.undelivered) != 20 || !errors.Is(end.reason, xmppstream.ErrShutdown) {
+			t.Errorf("got %d undelivered, reason %v, want 20, %v", len(end.undelivered), end.reason, xmppstream.ErrShutdown)
 		}
 		c.Close()
 	})

@@ -98,7 +98,7 @@ func (s *stream) takeOver(ctx context.Context, x *session, r xmppstream.Resumpti
 	s.jid, s.neg = x.jid, nil
 	l := s.l
 	if ctx.Err() != nil { // the shutdown may have missed it
-		x.Kick(errShutdown)
+		x.Kick(xmppstream.ErrShutdown)
 	}
 	if l.h.Session != nil {
 		x.tell(func() { l.h.Session.Resumed(ctx, s.info()) })

@@ -10,8 +10,25 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
+
+// broken makes a session of ana's, whose connection breaks, beside another one: it
+// has sent two stanzas and acknowledged two of four.
+func (r *rig) broken() (id string) {
+	r.t.Helper()
+	c, id := r.managed("ana", "boat")
+	r.managed("bo", "pier")
+	c.Send(message("cy@one.test", "x") + message("cy@one.test", "x"))
+	r.deliver("ana@one.test/boat", 1, 4)
+	c.Expect(smRequest)
+	c.Send(smAck(2))
+	synctest.Wait()
+	c.Close()
+	<-r.fake.detached
+	return id
+}
 
 // TestResume goes through what comes of a request to resume: XEP-0198, section
 // 5. The session has handled 2 stanzas of the client's, which has acknowledged 2
@@ -42,19 +59,10 @@ func TestResume(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t, manage)
-				c, id := r.managed("ana", "boat")
-				r.managed("bo", "pier")
-				c.Send(message("cy@one.test", "x") + message("cy@one.test", "x"))
-				r.deliver("ana@one.test/boat", 1, 4)
-				c.Expect(smRequest)
-				c.Send(smAck(2))
-				synctest.Wait()
-				c.Close()
-				<-r.fake.detached
+				id := r.broken()
 				time.Sleep(tt.after)
 				synctest.Wait()
-
-				c = r.authenticated(tt.user)
+				c := r.authenticated(tt.user)
 				c.Send(tt.send(id))
 				if tt.want != "" {
 					c.Expect(tt.want)
@@ -263,7 +271,7 @@ func TestResumeElsewhere(t *testing.T) {
 		c.Close()
 		<-r.fake.detached
 		_ = other.stop(errors.New("the end"))
-		if end := <-r.fake.ended; !errors.Is(end.reason, errShutdown) {
+		if end := <-r.fake.ended; !errors.Is(end.reason, xmppstream.ErrShutdown) {
 			t.Errorf("got reason %v, want system-shutdown", end.reason)
 		}
 	})

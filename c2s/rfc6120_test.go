@@ -170,6 +170,9 @@ func TestRFC6120Close(t *testing.T) {
 		c := s.dial().login("", "", rfcOpened)
 		rfcCheck(t, "nothing", c.pass(time.Hour), rfcStreamError("connection-timeout|policy-violation"))
 	})
+}
+
+func TestRFC6120Pieces(t *testing.T) {
 	rfcTest(t, "4.3 a stream comes in pieces", nil, func(t *testing.T, s *rfcServer) {
 		c := s.dial()
 		for _, text := range []string{rfcOpen, rfcPlain("romeo", rfcPassword), rfcOpen, rfcBindIQ("orchard"), rfcPing} {

@@ -1,18 +1,14 @@
 package c2s
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/tidewaiter/tidewaiter/internal/sasl"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -232,7 +229,7 @@ type rig struct {
 	wrap   func(net.Listener) net.Listener
 	pool   *x509.CertPool // that trusts the server's certificate
 	ln     *listentest.Listener
-	log    *logBuffer
+	log    *streamtest.Recorder
 	cancel context.CancelCauseFunc
 	result chan error
 
@@ -260,7 +257,7 @@ func start(t testing.TB, prepare ...func(r *rig)) *rig {
 }
 
 func newRig(t testing.TB) *rig {
-	return &rig{t: t, o: Defaults(), ln: listentest.NewListener(), log: new(logBuffer), result: make(chan error, 1)}
+	return &rig{t: t, o: Defaults(), ln: listentest.NewListener(), log: new(streamtest.Recorder), result: make(chan error, 1)}
 }
 
 // listen runs the listener until the end of the test.
@@ -307,8 +304,8 @@ func (r *rig) dial() *client {
 
 // use goes on with another connection.
 func (c *client) use(conn net.Conn) {
-	c.conn, c.seen = conn, new(recorder)
-	c.Client = listentest.NewClient(c.t, tee{conn, c.seen})
+	c.conn, c.seen = conn, new(streamtest.Recorder)
+	c.Client = listentest.NewClient(c.t, c.seen.Conn(conn))
 }
 
 // startTLS becomes a TLS client.
@@ -344,7 +341,7 @@ type client struct {
 	*listentest.Client
 	t    testing.TB
 	conn net.Conn
-	seen *recorder // what came by conn
+	seen *streamtest.Recorder // what came by conn
 }
 
 const (
@@ -394,76 +391,16 @@ func (c *client) bind(user, resource string) {
 func (c *client) expectError(condition string) string {
 	c.t.Helper()
 	rest := c.ExpectEOF()
-	want := "<stream:error><" + condition + " xmlns='" + nsStreams + "'/>"
-	if !strings.Contains(rest, want) || !strings.HasSuffix(rest, "</stream:error></stream:stream>") {
-		c.t.Errorf("got %s, want the stream error %s", rest, condition)
-	}
+	streamtest.EndsWithError(c.t, rest, condition)
 	c.wellFormed()
 	c.Close()
 	return rest
 }
 
-// wellFormed checks everything that the server has sent: each stream but the
-// last is left open, the last is complete.
+// wellFormed checks everything that the server has sent.
 func (c *client) wellFormed() {
 	c.t.Helper()
-	all := c.seen.String()
-	streams := strings.Split(all, "<?xml ")
-	if streams[0] != "" {
-		c.t.Errorf("got %q before the first stream", streams[0])
-	}
-	for i, s := range streams[1:] {
-		d := xml.NewDecoder(strings.NewReader("<?xml " + s))
-		var err error
-		for err == nil {
-			_, err = d.Token()
-		}
-		var syntax *xml.SyntaxError
-		open := errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
-		if last := i == len(streams)-2; err != io.EOF && (last || !open) {
-			c.t.Errorf("got %q, which is not well-formed: %v", s, err)
-		}
-	}
-}
-
-// recorder keeps what a client has read.
-type recorder struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (r *recorder) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.String()
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(b)
-}
-
-// tee is a connection that records what is read from it.
-type tee struct {
-	net.Conn
-	seen *recorder
-}
-
-func (t tee) Read(b []byte) (int, error) {
-	n, err := t.Conn.Read(b)
-	t.seen.Write(b[:n])
-	return n, err
-}
-
-// logBuffer is where a rig logs to.
-type logBuffer struct{ recorder }
-
-func (l *logBuffer) expect(t testing.TB, text string) {
-	t.Helper()
-	if got := l.String(); !strings.Contains(got, text) {
-		t.Errorf("got log %s, want %q in it", got, text)
-	}
+	streamtest.WellFormed(c.t, c.seen.String())
 }
 
 // receive takes the next value of a channel.

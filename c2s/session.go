@@ -160,7 +160,7 @@ func (x *session) finish(ctx context.Context, l *listener, info stanza.SessionIn
 // withdraw lets others know that a session is over, and writes what can be
 // written.
 func (x *session) withdraw(ctx context.Context, l *listener, err error) {
-	defer x.out.Drain(closing(err))
+	defer x.out.Drain(xmppstream.Reason(err))
 	l.srv.sessions.remove(x)
 	l.h.Router.Release(ctx, x.jid, x)
 	if x.m != nil {

@@ -4,73 +4,20 @@ import (
 	"context"
 	"sync"
 
-	"github.com/tidewaiter/tidewaiter/listen/stanza"
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 )
-
-// errShutdown is what clients are told when the context of Listen is cancelled.
-var errShutdown = &stanza.StreamError{Condition: stanza.StreamSystemShutdown}
 
 // heed ends the streams and the detached sessions of a listener when ctx is
 // cancelled. The function that it returns waits until there are none.
 func (l *listener) heed(ctx context.Context) (wait func()) {
-	var ending sync.WaitGroup
-	ending.Add(1)
-	stop := context.AfterFunc(ctx, func() {
-		defer ending.Done()
-		l.streams.shutdown()
+	told := netserve.Heed(ctx, func() {
+		l.streams.Shutdown(func(s *stream) { s.closing.Go(s.shutdown) })
 		l.endAll()
 	})
 	return func() {
 		l.detached.group.Wait()
-		if !stop() {
-			ending.Wait()
-		}
-	}
-}
-
-// streams are those of a listener: a list that costs less than a context of its
-// own for each.
-type streams struct {
-	mu    sync.Mutex
-	first *stream
-	over  bool // those that come now are ended, too
-}
-
-func (l *streams) add(s *stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s.next = l.first; s.next != nil {
-		s.next.prev = s
-	}
-	l.first = s
-	if l.over {
-		s.closing.Go(s.shutdown)
-	}
-}
-
-// remove takes a stream out. It is not told to end any more, but may just have
-// been.
-func (l *streams) remove(s *stream) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		l.first = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.next, s.prev = nil, nil
-}
-
-// shutdown tells all of them to end.
-func (l *streams) shutdown() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.over = true
-	for s := l.first; s != nil; s = s.next {
-		s.closing.Go(s.shutdown)
+		told()
 	}
 }
 
@@ -81,10 +28,10 @@ func (s *stream) shutdown() {
 		return // whoever has taken it over closes t
 	}
 	if x != nil {
-		x.Kick(errShutdown)
+		x.Kick(xmppstream.ErrShutdown)
 	}
 	if x == nil || !x.out.Attached() {
-		_ = s.t.Close(errShutdown)
+		_ = s.t.Close(xmppstream.ErrShutdown)
 	}
 }
 
@@ -99,7 +46,7 @@ func (l *listener) endAll() {
 	for range min(atOnce, len(all)) {
 		workers.Go(func() {
 			for x := range next {
-				x.endDetached(errShutdown)
+				x.endDetached(xmppstream.ErrShutdown)
 			}
 		})
 	}

@@ -60,30 +60,3 @@ func TestShutdownSparesResumed(t *testing.T) {
 		}
 	})
 }
-
-// TestStreamsAreForgotten checks that a listener keeps nothing of streams that
-// have ended, whichever end first.
-func TestStreamsAreForgotten(t *testing.T) {
-	var l streams
-	all := make([]*stream, 5)
-	for i := range all {
-		all[i] = new(stream)
-		l.add(all[i])
-	}
-	for _, i := range []int{2, 4, 0, 3, 1} {
-		l.remove(all[i])
-		n := 0
-		for s := l.first; s != nil; s = s.next {
-			n++
-			if s == all[i] || s.next != nil && s.next.prev != s {
-				t.Fatalf("after number %d was removed the list is broken", i)
-			}
-		}
-		if all[i].next != nil || all[i].prev != nil {
-			t.Errorf("number %d still holds others", i)
-		}
-	}
-	if l.first != nil {
-		t.Error("got streams left, want none")
-	}
-}

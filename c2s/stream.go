@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -32,19 +32,16 @@ type stream struct {
 	holds   bool                    // the turn of x
 	closing sync.WaitGroup          // whoever else closes t, or ends the session
 
-	next, prev *stream // of the listener's streams
+	xmppstream.Place[*stream] // among the listener's
 }
-
-// errPanic is what a stream ends with when something panicked in it.
-var errPanic = &stanza.StreamError{Condition: stanza.StreamInternalServerError, Err: errors.New("panic")}
 
 // serve runs a stream on t, from the stream header on, and closes t.
 func (l *listener) serve(ctx context.Context, t stanza.Transport) (err error) {
 	s := &stream{l: l, t: t}
-	l.streams.add(s)
-	ended := error(errPanic) // unless the states come to an end of their own
+	l.streams.Add(s)
+	ended := error(xmppstream.ErrPanic) // unless the states come to an end of their own
 	defer func() {
-		l.streams.remove(s)
+		l.streams.Remove(s)
 		err = s.end(ctx, ended)
 	}()
 	ended = s.run(ctx)
@@ -71,19 +68,12 @@ func (s *stream) run(ctx context.Context) error {
 // ends then: the stack that a handshake and a login need is not kept for as long
 // as the session lives.
 func (s *stream) login(ctx context.Context) (next state, err error) {
-	var done sync.WaitGroup
-	done.Go(func() {
-		err = netserve.Guard(func() (err error) {
-			for next = s.open; err == nil && s.neg != nil; {
-				next, err = next(ctx)
-			}
-			return err
-		})
+	err = netserve.Aside(func() (err error) {
+		for next = s.open; err == nil && s.neg != nil; {
+			next, err = next(ctx)
+		}
+		return err
 	})
-	done.Wait()
-	if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
-		panic(p) // here, where it ends the stream
-	}
 	return next, err
 }
 
@@ -135,7 +125,7 @@ func (s *stream) end(ctx context.Context, cause error) (err error) {
 		if over {
 			_ = x.out.Close(nil) // it waits for what has begun
 		}
-		_ = s.t.Close(closing(err)) // in case that the outbox has it no more
+		_ = s.t.Close(xmppstream.Reason(err)) // in case that the outbox has it no more
 	}()
 	err, over = s.leave(ctx, x, cause)
 	return err
@@ -169,10 +159,10 @@ func (s *stream) endUnbound(ctx context.Context, x *session, err error) error {
 		_ = x.out.Close(nil)
 		x.out.Abandon()
 	}
-	if err != nil && ctx.Err() != nil && closing(err) == nil {
-		err = errShutdown
+	if err != nil && ctx.Err() != nil && xmppstream.Reason(err) == nil {
+		err = xmppstream.ErrShutdown
 	}
-	_ = s.t.Close(closing(err))
+	_ = s.t.Close(xmppstream.Reason(err))
 	return err
 }
 
@@ -189,12 +179,12 @@ func (s *stream) reason(ctx context.Context, x *session, err error) error {
 	switch {
 	case reason != nil && !errors.As(werr, new(*netserve.PanicError)):
 		return reason
-	case werr != nil && closing(werr) == nil:
+	case werr != nil && xmppstream.Reason(werr) == nil:
 		return fmt.Errorf("writing to the client: %w", werr)
 	case werr != nil:
 		return werr
 	case isLost(err) && ctx.Err() != nil:
-		return errShutdown
+		return xmppstream.ErrShutdown
 	}
 	return err
 }
@@ -215,15 +205,3 @@ func (s *stream) report(err error) error {
 
 // user makes an error one of the client's, whom the log then names.
 func (s *stream) user(err error) error { return &netserve.UserError{User: s.jid.String(), Err: err} }
-
-// closing returns what the client is told, nil for no error.
-func closing(err error) *stanza.StreamError {
-	var reason *stanza.StreamError
-	switch {
-	case errors.As(err, &reason):
-		return reason
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &stanza.StreamError{Condition: stanza.StreamConnectionTimeout}
-	}
-	return nil
-}

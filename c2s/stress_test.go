@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -48,7 +49,7 @@ func resumeStress(t *testing.T, seed uint64) {
 			}
 		})
 	}
-	kick, reason := rnd.IntN(80), []*stanza.StreamError{replaced, errShutdown}[rnd.IntN(2)]
+	kick, reason := rnd.IntN(80), []*stanza.StreamError{replaced, xmppstream.ErrShutdown}[rnd.IntN(2)]
 	stop := rnd.IntN(3) == 0
 	all.Go(func() {
 		for i := range 40 {

@@ -60,7 +60,7 @@ func TestStartTLS(t *testing.T) {
 	if info := receive(t, "session", r.fake.bound); info.Peer.TLS == nil || !info.Peer.Secure {
 		t.Errorf("got peer %+v, want TLS", info.Peer)
 	}
-	r.log.expect(t, "encrypted=true")
+	r.log.Expect(t, "encrypted=true")
 }
 
 // TestChannelBinding logs in bound to the TLS channel, by both types.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 	"github.com/tidewaiter/tidewaiter/shaper"
 )
@@ -184,7 +185,7 @@ func TestServeTransportShutdown(t *testing.T) {
 }
 
 func TestServeTransportPanic(t *testing.T) {
-	log := new(logBuffer)
+	log := new(streamtest.Recorder)
 	host := newFakeHost()
 	f := newFakeTransport(true)
 	wait := serveFake(t, t.Context(), f, Host{
@@ -200,5 +201,5 @@ func TestServeTransportPanic(t *testing.T) {
 	if f.reason == nil || f.reason.Condition != stanza.StreamInternalServerError {
 		t.Errorf("got the stream closed with %v, want internal-server-error", f.reason)
 	}
-	log.expect(t, "(*stream).request")
+	log.Expect(t, "(*stream).request")
 }

@@ -20,7 +20,7 @@ func (c *client) drain() string {
 	_ = c.conn.SetReadDeadline(time.Now().Add(time.Nanosecond))
 	buf := make([]byte, 1<<20)
 	for {
-		if _, err := (tee{c.conn, c.seen}).Read(buf); err != nil {
+		if _, err := c.seen.Conn(c.conn).Read(buf); err != nil {
 			return c.seen.String()[before:]
 		}
 	}
@@ -139,7 +139,7 @@ func TestConflictPolicies(t *testing.T) {
 			first.Close()
 			second.end()
 			r.drain()
-			r.log.expect(t, "component has left", "another component has taken bot.test")
+			r.log.Expect(t, "component has left", "another component has taken bot.test")
 		})
 	})
 	t.Run("three at once, closeold", func(t *testing.T) {

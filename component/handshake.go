@@ -19,12 +19,12 @@ func (s *stream) openComponent(h stanza.Header) (state, error) {
 	if err != nil {
 		return s.reject(stanza.Header{}, err)
 	}
-	if len(h.Lang) > maxLang {
-		return s.reject(stanza.Header{From: to.Domain()}, &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "xml:lang is too long"})
+	if err := xmppstream.CheckLang(h.Lang); err != nil {
+		return s.reject(stanza.Header{From: to.Domain()}, err)
 	}
-	s.domain, s.lang, s.id = to.Domain(), h.Lang, xmppstream.NewStreamID()
+	s.domain, s.lang, s.neg.id = to.Domain(), h.Lang, xmppstream.NewStreamID()
 	s.shape()
-	return s.handshake, s.t.Header(stanza.Header{ID: s.id, From: s.domain, Namespace: stanza.NSComponent}, stanza.Batch{})
+	return s.handshake, s.t.Header(stanza.Header{ID: s.neg.id, From: s.domain, Namespace: stanza.NSComponent}, stanza.Batch{})
 }
 
 // handshake waits for the proof that the component knows the secret of its domain.
@@ -62,7 +62,7 @@ func (s *stream) taken(ctx context.Context, err error) error {
 // a domain that may not attach as for one that may.
 func (s *stream) check(e *stanza.Element) string {
 	secret, missing := s.l.secret(s.domain)
-	sum := sha1.Sum([]byte(s.id + secret))
+	sum := sha1.Sum([]byte(s.neg.id + secret))
 	right := subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(e.Text)) == 1
 	switch {
 	case missing != "":

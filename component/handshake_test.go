@@ -29,7 +29,7 @@ func TestHandshake(t *testing.T) {
 	if st := r.next(); st.ID != "2" || st.From.String() != "mermaid@plays.test/sea" || st.Inner != "<body>x</body>" {
 		t.Errorf("got %v, want the message", st)
 	}
-	r.log.expect(t, "component has connected", "domain=plays.test", "peer=198.51.100.1:49152", "encrypted=false")
+	r.log.Expect(t, "component has connected", "domain=plays.test", "peer=198.51.100.1:49152", "encrypted=false")
 	info := r.server.Components()
 	if len(info) != 1 || info[0].Domain != "plays.test" || info[0].Domains[0] != "plays.test" || info[0].Peer.String() != "198.51.100.1:49152" || info[0].Encrypted {
 		t.Errorf("Components: got %+v", info)
@@ -37,7 +37,7 @@ func TestHandshake(t *testing.T) {
 	c.end()
 	r.expectEvent("disconnected", "plays.test")
 	r.drain()
-	r.log.expect(t, "level=INFO", "component has left", "domain=plays.test")
+	r.log.Expect(t, "level=INFO", "component has left", "domain=plays.test")
 }
 
 // refusals are what must end with not-authorized, in the same words and after as
@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 				}
 				c.Close()
 				synctest.Wait()
-				r.log.expect(t, "level=WARN", "component was refused", "domain="+tt.domain, "peer=198.51.100.1:49152", `reason="`+tt.reason)
+				r.log.Expect(t, "level=WARN", "component was refused", "domain="+tt.domain, "peer=198.51.100.1:49152", `reason="`+tt.reason)
 				if n := strings.Count(r.log.String(), "\n"); n != 1 {
 					t.Errorf("got %d lines in the log, want 1: %s", n, r.log)
 				}
@@ -169,7 +169,7 @@ func TestStreamErrorOfComponent(t *testing.T) {
 	}
 	c.Close()
 	r.drain()
-	r.log.expect(t, "component has left", `reports the stream error \"reset\"`)
+	r.log.Expect(t, "component has left", `reports the stream error \"reset\"`)
 }
 
 // TestNegotiationTimeout checks that a component has only so long for its login,

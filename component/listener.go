@@ -21,7 +21,7 @@ type listener struct {
 	out     xmppstream.OutboxOptions
 	log     *slog.Logger
 	trouble *netserve.Sampler // for what strangers can cause
-	streams streams
+	streams xmppstream.Streams[*stream]
 }
 
 func (s *Server) listener(o Options) (*listener, error) {

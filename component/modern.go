@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
@@ -20,14 +19,9 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-const (
-	// maxFailures is how many failed logins end a stream: RFC 6120, section
-	// 6.4.5, wants between two and five retries.
-	maxFailures = 4
-	// maxLang is the longest xml:lang of a stream, in bytes: the longest language
-	// tag that implementations must take (RFC 5646, section 4.4.1).
-	maxLang = 35
-)
+// maxFailures is how many failed logins end a stream: RFC 6120, section 6.4.5, wants
+// between two and five retries.
+const maxFailures = 4
 
 // login is how a component has proved who it is.
 type login struct {
@@ -71,10 +65,12 @@ func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 		return &stanza.StreamError{Condition: stanza.StreamInvalidNamespace, Text: "the namespace is " + stanza.NSClient}
 	case !s.host.IsZero() && host != s.host:
 		return &stanza.StreamError{Condition: stanza.StreamHostUnknown, Text: "to is another host than before"}
-	case !supported(h.Version):
-		return &stanza.StreamError{Condition: stanza.StreamUnsupportedVersion, Text: "the version is 1.0"}
-	case len(h.Lang) > maxLang:
-		return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "xml:lang is too long"}
+	}
+	if err := xmppstream.CheckVersion(h.Version); err != nil {
+		return err
+	}
+	if err := xmppstream.CheckLang(h.Lang); err != nil {
+		return err
 	}
 	s.host, s.lang = host, h.Lang
 	if h.From == "" {
@@ -89,22 +85,6 @@ func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 	}
 	s.domain, answer.To = from.Domain(), from.Domain()
 	return nil
-}
-
-// supported reports whether the version of a stream is 1.0 or higher; we answer 1.0
-// to a higher one.
-// See RFC 6120, section 4.7.5.
-func supported(version string) bool {
-	major, minor, ok := strings.Cut(version, ".")
-	if !ok {
-		return false
-	}
-	n, err := strconv.ParseUint(major, 10, 16)
-	if err != nil || n < 1 {
-		return false
-	}
-	_, err = strconv.ParseUint(minor, 10, 16)
-	return err == nil
 }
 
 // prepareSASL notes what this stream needs for its login.

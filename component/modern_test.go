@@ -135,7 +135,7 @@ func TestModern(t *testing.T) {
 	c.Send(message("a@foo.test", "ana@house.test", "1"))
 	c.expectError("invalid-from")
 	r.expectEvent("disconnected", "chat.test")
-	r.log.expect(t, "component has connected", "domain=chat.test", "mechanism=SCRAM-SHA-256")
+	r.log.Expect(t, "component has connected", "domain=chat.test", "mechanism=SCRAM-SHA-256")
 }
 
 func TestModernHeaderErrors(t *testing.T) {
@@ -207,7 +207,7 @@ func TestModernRefusals(t *testing.T) {
 					t.Errorf("%d attempts took %v, want at least %v", maxFailures, took, maxFailures*refusePause)
 				}
 				c.expectError("not-authorized")
-				r.log.expect(t, "component was refused", "domain="+tt.domain, tt.reason)
+				r.log.Expect(t, "component was refused", "domain="+tt.domain, tt.reason)
 			})
 		})
 	}

@@ -114,7 +114,7 @@ func TestConflictWithVirtualHost(t *testing.T) {
 			c.handshake("anchor")
 			c.expectError("conflict")
 			r.drain()
-			r.log.expect(t, "level=WARN", "component was refused", "domain="+domain, "house.test", "virtual host")
+			r.log.Expect(t, "level=WARN", "component was refused", "domain="+domain, "house.test", "virtual host")
 			if n := len(r.events); n != 0 {
 				t.Errorf("got %d events, want none", n)
 			}
@@ -311,7 +311,7 @@ func TestOverflow(t *testing.T) {
 						t.Errorf("stanza %s: got delivered %t and returned %t", id, delivered, returned[id])
 					}
 				}
-				r.log.expect(t, "component has left", "resource-constraint", "does not read")
+				r.log.Expect(t, "component has left", "resource-constraint", "does not read")
 			})
 		})
 	}
@@ -351,7 +351,7 @@ func TestTLS(t *testing.T) {
 	c.handshake("anchor")
 	c.Expect("<handshake/>")
 	r.expectEvent("connected", "bot.test")
-	r.log.expect(t, "component has connected", "encrypted=true")
+	r.log.Expect(t, "component has connected", "encrypted=true")
 	if !r.server.Components()[0].Encrypted {
 		t.Error("Components: got no encryption")
 	}
@@ -405,7 +405,7 @@ func TestShutdown(t *testing.T) {
 		if err := r.wait(); err != cause {
 			t.Errorf("Listen: got %v, want the cause", err)
 		}
-		r.log.expect(t, "level=INFO", "component has left", "system-shutdown")
+		r.log.Expect(t, "level=INFO", "component has left", "system-shutdown")
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -183,7 +184,7 @@ func comeAndGo(r *rig, ln *noting, rnd *rand.Rand, done <-chan struct{}) {
 		default:
 		}
 		time.Sleep(time.Duration(rnd.IntN(500)) * time.Millisecond)
-		c := &client{t: r.t, seen: new(recorder)}
+		c := &client{t: r.t, seen: new(streamtest.Recorder)}
 		c.conn = r.ln.Dial()
 		if c.attach() {
 			ln.mu.Lock()

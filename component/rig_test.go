@@ -1,23 +1,20 @@
 package component
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -107,7 +104,7 @@ type rig struct {
 	server *Server
 	wrap   func(net.Listener) net.Listener
 	ln     *listentest.Listener
-	log    *recorder
+	log    *streamtest.Recorder
 	cancel context.CancelCauseFunc
 	result chan error
 }
@@ -118,7 +115,7 @@ func start(t testing.TB, prepare ...func(r *rig)) *rig {
 	t.Helper()
 	r := &rig{
 		t: t, router: newFakeRouter(), events: make(fakeEvents, 10000), o: Defaults(), ln: listentest.NewListener(),
-		log: new(recorder), result: make(chan error, 1),
+		log: new(streamtest.Recorder), result: make(chan error, 1),
 	}
 	r.o.Password = "anchor"
 	for _, p := range prepare {
@@ -245,8 +242,8 @@ type client struct {
 	*listentest.Client
 	t    testing.TB
 	conn net.Conn
-	seen *recorder // what came by conn
-	id   string    // of the stream
+	seen *streamtest.Recorder // what came by conn
+	id   string               // of the stream
 }
 
 const nsStreams = "urn:ietf:params:xml:ns:xmpp-streams"
@@ -256,8 +253,8 @@ func header(to string) string {
 }
 
 func (c *client) use(conn net.Conn) {
-	c.conn, c.seen = conn, new(recorder)
-	c.Client = listentest.NewClient(c.t, tee{conn, c.seen})
+	c.conn, c.seen = conn, new(streamtest.Recorder)
+	c.Client = listentest.NewClient(c.t, c.seen.Conn(conn))
 }
 
 func (c *client) open(domain string) {
@@ -281,32 +278,10 @@ func (c *client) handshake(secret string) {
 func (c *client) expectError(condition string) string {
 	c.t.Helper()
 	rest := c.ExpectEOF()
-	want := "<stream:error><" + condition + " xmlns='" + nsStreams + "'/>"
-	if !strings.Contains(rest, want) || !strings.HasSuffix(rest, "</stream:error></stream:stream>") {
-		c.t.Errorf("got %s, want the stream error %s", rest, condition)
-	}
-	c.wellFormed()
+	streamtest.EndsWithError(c.t, rest, condition)
+	streamtest.WellFormed(c.t, c.seen.String())
 	c.Close()
 	return rest
-}
-
-// wellFormed checks everything that the server has sent: each stream but the last
-// is left open, the last is complete.
-func (c *client) wellFormed() {
-	c.t.Helper()
-	streams := strings.Split(c.seen.String(), "<?xml ")
-	for i, s := range streams[1:] {
-		d := xml.NewDecoder(strings.NewReader("<?xml " + s))
-		var err error
-		for err == nil {
-			_, err = d.Token()
-		}
-		var syntax *xml.SyntaxError
-		open := errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
-		if last := i == len(streams)-2; err != io.EOF && (last || !open) {
-			c.t.Errorf("got %q, which is not well-formed: %v", s, err)
-		}
-	}
 }
 
 // end closes the stream in order.
@@ -315,50 +290,6 @@ func (c *client) end() {
 	c.Send("</stream:stream>")
 	c.ExpectEOF()
 	c.Close()
-}
-
-// recorder keeps what is written to it.
-type recorder struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (r *recorder) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.String()
-}
-
-func (r *recorder) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(b)
-}
-
-func (r *recorder) expect(t testing.TB, texts ...string) {
-	t.Helper()
-	for _, line := range strings.Split(r.String(), "\n") {
-		all := true
-		for _, text := range texts {
-			all = all && strings.Contains(line, text)
-		}
-		if all {
-			return
-		}
-	}
-	t.Errorf("got log %s, want a line with %q", r, texts)
-}
-
-// tee is a connection that records what is read from it.
-type tee struct {
-	net.Conn
-	seen *recorder
-}
-
-func (t tee) Read(b []byte) (int, error) {
-	n, err := t.Conn.Read(b)
-	_, _ = t.seen.Write(b[:n])
-	return n, err
 }
 
 // receive takes the next value of a channel.

@@ -94,7 +94,7 @@ func TestEventsOfRebindInOrder(t *testing.T) {
 		go func() {
 			for {
 				buf := make([]byte, 1<<16)
-				if _, err := (tee{other.conn, other.seen}).Read(buf); err != nil {
+				if _, err := other.seen.Conn(other.conn).Read(buf); err != nil {
 					return
 				}
 			}

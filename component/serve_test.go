@@ -26,7 +26,7 @@ func TestStanzaErrors(t *testing.T) {
 			c.Send(tt.send)
 			c.expectError(tt.want)
 			r.drain()
-			r.log.expect(t, "level=WARN", "component has left", tt.want)
+			r.log.Expect(t, "level=WARN", "component has left", tt.want)
 		})
 	}
 }
@@ -90,7 +90,7 @@ func TestRouterErrors(t *testing.T) {
 	}
 	c.end()
 	r.drain()
-	r.log.expect(t, "level=WARN", "routing a stanza failed", "domain=bot.test", "no route")
+	r.log.Expect(t, "level=WARN", "routing a stanza failed", "domain=bot.test", "no route")
 	if n := strings.Count(r.log.String(), "no route"); n != 1 {
 		t.Errorf("got %d lines, want 1", n)
 	}
@@ -138,6 +138,6 @@ func TestPanics(t *testing.T) {
 		r.connect("bot.test").end()
 		r.connect("bot.test").end()
 		r.drain()
-		r.log.expect(t, "level=ERROR", "component's stream panicked", "domain=bot.test")
+		r.log.Expect(t, "level=ERROR", "component's stream panicked", "domain=bot.test")
 	})
 }

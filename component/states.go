@@ -37,6 +37,7 @@ const refusePause = 500 * time.Millisecond
 // negotiation is what a stream knows until it has a domain.
 type negotiation struct {
 	deadline time.Time // zero: none
+	id       string    // of the stream; XEP-0114
 	sasl     sasl.Config
 	exchange sasl.Exchange // the one under way
 	failures int           // of logins, then of hostnames

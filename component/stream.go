@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -29,13 +28,12 @@ type stream struct {
 
 	neg        *negotiation // nil once it has a domain
 	modern     bool         // XEP-0225, not XEP-0114
-	id         string       // of the stream
+	complained bool         // of an error of Router.Route
 	host       stanza.JID   // of the server; modern streams
 	domain     string       // of the component; before the login the one that it names
 	lang       string       // of the stream header
-	login      login        // of modern streams
-	since      time.Time    // when it connected
-	complained bool         // of an error of Router.Route
+	login      login
+	since      time.Time // when it connected
 
 	closing sync.WaitGroup // whatever else works for it
 
@@ -43,18 +41,17 @@ type stream struct {
 	seats []*seat // of its domains
 
 	events sync.Mutex // calls of Host.Events
+
+	xmppstream.Place[*stream] // among the listener's
 }
 
 var _ stanza.Confirmer = (*stream)(nil)
 
-// errPanic is what a stream ends with when something panicked in it.
-var errPanic = &stanza.StreamError{Condition: stanza.StreamInternalServerError, Err: errors.New("panic")}
-
 // serve runs a stream on t, from the stream header on, and closes t.
 func (l *listener) serve(ctx context.Context, t stanza.Transport) (err error) {
 	s := &stream{l: l, ctx: ctx, t: t, salt: rand.Uint64(), since: time.Now(), out: xmppstream.NewOutbox(&l.out, nil)}
-	l.streams.add(s)
-	ended := error(errPanic) // unless the states come to an end of their own
+	l.streams.Add(s)
+	ended := error(xmppstream.ErrPanic) // unless the states come to an end of their own
 	defer func() { err = s.end(ctx, ended) }()
 	s.start()
 	next, err := s.open(ctx)
@@ -132,8 +129,8 @@ func (s *stream) Kick(reason *stanza.StreamError) {
 // there is left to say about that in the log.
 func (s *stream) end(ctx context.Context, cause error) error {
 	cause = s.reason(ctx, cause)
-	reason := closing(cause)
-	s.l.streams.remove(s)
+	reason := xmppstream.Reason(cause)
+	s.l.streams.Remove(s)
 	defer func() { // after a panic, too
 		_ = s.out.Close(nil) // it waits for what has begun
 		_ = s.t.Close(reason)
@@ -175,26 +172,14 @@ func (s *stream) reason(ctx context.Context, err error) error {
 	switch {
 	case reason != nil && !errors.As(werr, new(*netserve.PanicError)):
 		return reason
-	case werr != nil && closing(werr) == nil:
+	case werr != nil && xmppstream.Reason(werr) == nil:
 		return fmt.Errorf("writing to the component: %w", werr)
 	case werr != nil:
 		return werr
-	case err != nil && ctx.Err() != nil && closing(err) == nil:
-		return errShutdown
+	case err != nil && ctx.Err() != nil && xmppstream.Reason(err) == nil:
+		return xmppstream.ErrShutdown
 	}
 	return err
-}
-
-// closing returns what the component is told, nil for no error.
-func closing(err error) *stanza.StreamError {
-	var reason *stanza.StreamError
-	switch {
-	case errors.As(err, &reason):
-		return reason
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &stanza.StreamError{Condition: stanza.StreamConnectionTimeout}
-	}
-	return nil
 }
 
 // guard runs what works for a stream in a goroutine of its own; a panic ends the
@@ -204,7 +189,7 @@ func (s *stream) guard(f func()) {
 	var p *netserve.PanicError
 	if errors.As(err, &p) {
 		s.l.log.ErrorContext(s.ctx, "component's stream panicked", "domain", s.domain, netserve.KeyErr, p, "stack", string(p.Stack))
-		s.Kick(errPanic)
+		s.Kick(xmppstream.ErrPanic)
 	}
 }
 

@@ -48,7 +48,7 @@ func TestAdoptedLinks(t *testing.T) {
 func TestVerifyStarved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := inNewHost()
-		dns := &revHang{}
+		dns := &bothHang{}
 		s := New(Host{Domains: f, Router: f, Resolver: dns, Dial: func(ctx context.Context, _ netip.Addr, _ netip.AddrPort) (net.Conn, error) {
 			return nil, errors.New("refused")
 		}})
@@ -91,10 +91,10 @@ func TestVerifyStarved(t *testing.T) {
 	})
 }
 
-// revHang is a DNS that does not know good.test, and does not answer for others.
-type revHang struct{}
+// bothHang is a DNS that does not know good.test, and does not answer for others.
+type bothHang struct{}
 
-func (revHang) LookupSRV(ctx context.Context, _, _, name string) (string, []*net.SRV, error) {
+func (bothHang) LookupSRV(ctx context.Context, _, _, name string) (string, []*net.SRV, error) {
 	if !strings.HasSuffix(name, "good.test") {
 		<-ctx.Done()
 		return "", nil, &net.DNSError{Err: "timeout", IsTimeout: true}
@@ -102,7 +102,7 @@ func (revHang) LookupSRV(ctx context.Context, _, _, name string) (string, []*net
 	return "", nil, errOutNone
 }
 
-func (revHang) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+func (bothHang) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
 	return nil, errOutNone
 }
 

@@ -15,7 +15,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/acl"
 )
 
-func revKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
+func bothKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
+	t.Helper()
 	k, err := ecdsa.GenerateKey(c, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -23,7 +24,8 @@ func revKey(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
 	return k
 }
 
-func revCert(t testing.TB, tmpl, parent *x509.Certificate, pub *ecdsa.PublicKey, signer *ecdsa.PrivateKey) *x509.Certificate {
+func bothCert(t testing.TB, tmpl, parent *x509.Certificate, pub *ecdsa.PublicKey, signer *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
 	tmpl.SerialNumber = big.NewInt(time.Now().UnixNano())
 	tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, pub, signer)
@@ -40,15 +42,15 @@ func revCert(t testing.TB, tmpl, parent *x509.Certificate, pub *ecdsa.PublicKey,
 // A CA that may certify nothing but corp.test (RFC 5280, section 4.2.1.10) cannot
 // vouch for other domains, in whatever form it names them.
 func TestNameConstraints(t *testing.T) {
-	rootKey, subKey, leafKey := revKey(t, elliptic.P256()), revKey(t, elliptic.P256()), revKey(t, elliptic.P256())
+	rootKey, subKey, leafKey := bothKey(t, elliptic.P256()), bothKey(t, elliptic.P256()), bothKey(t, elliptic.P256())
 	ca := func(name string) *x509.Certificate {
 		return &x509.Certificate{Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	}
 	tmpl := ca("root")
-	root := revCert(t, tmpl, tmpl, &rootKey.PublicKey, rootKey)
+	root := bothCert(t, tmpl, tmpl, &rootKey.PublicKey, rootKey)
 	tmpl = ca("corp")
 	tmpl.PermittedDNSDomainsCritical, tmpl.PermittedDNSDomains = true, []string{"corp.test"}
-	sub := revCert(t, tmpl, root, &subKey.PublicKey, rootKey)
+	sub := bothCert(t, tmpl, root, &subKey.PublicKey, rootKey)
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
 
@@ -66,7 +68,7 @@ func TestNameConstraints(t *testing.T) {
 	}
 	for name, tmpl := range tests {
 		t.Run(name, func(t *testing.T) {
-			leaf := revCert(t, tmpl, sub, &leafKey.PublicKey, subKey)
+			leaf := bothCert(t, tmpl, sub, &leafKey.PublicKey, subKey)
 			state := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf, sub}}
 			if err := proves(state, roots, pair{"one.test", "victim.test"}); err == nil {
 				t.Error("the certificate proves victim.test; want an error: its CA is constrained to corp.test")
@@ -78,28 +80,27 @@ func TestNameConstraints(t *testing.T) {
 // What a key costs does not depend on how many certificates the server has shown,
 // none of which leads to a CA that is trusted.
 func TestChainCost(t *testing.T) {
-	key := revKey(t, elliptic.P521())
+	key := bothKey(t, elliptic.P521())
 	name := pkix.Name{CommonName: "x"}
-	leaf := revCert(t, &x509.Certificate{DNSNames: []string{"evil.test"}}, &x509.Certificate{Subject: name}, &key.PublicKey, key)
+	leaf := bothCert(t, &x509.Certificate{DNSNames: []string{"evil.test"}}, &x509.Certificate{Subject: name}, &key.PublicKey, key)
 	shown := tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}
 	for range 110 {
-		k := revKey(t, elliptic.P521())
+		k := bothKey(t, elliptic.P521())
 		tmpl := &x509.Certificate{Subject: name, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-		shown.Certificate = append(shown.Certificate, revCert(t, tmpl, tmpl, &k.PublicKey, k).Raw)
+		shown.Certificate = append(shown.Certificate, bothCert(t, tmpl, tmpl, &k.PublicKey, k).Raw)
 	}
 	r := inStart(t, inTLS, func(r *inRig) { r.set.DialbackAccess.Value = acl.None; r.set.UseStartTLS.Value = TLSOptional })
 	c := r.dial()
 	c.open("", "one.test")
 	c.startTLS(&tls.Config{RootCAs: r.pool, ServerName: "one.test", GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &shown, nil }})
 	c.open("", "one.test")
-	start := time.Now()
-	const keys = 20
-	for range keys {
+	const most = 1000 // to look for a chain takes many more
+	each := testing.AllocsPerRun(20, func() {
 		c.Send(inResult("evil.test", "one.test", "key"))
 		c.Expect("</db:result>")
-	}
-	if each := time.Since(start) / keys; each > 100*time.Millisecond {
-		t.Errorf("each <db:result/> of 100 bytes takes %v of a processor, of a server that is nobody yet", each)
+	})
+	if each > most {
+		t.Errorf("got %v allocations for each <db:result/> of a server that is nobody yet, want at most %d", each, most)
 	}
 	c.Close()
 }

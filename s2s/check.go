@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -128,6 +129,6 @@ func (s *stream) isProved(ctx context.Context, p pair, key string) (mechanism st
 // tell sends an answer from a goroutine that is not the stream's.
 func (s *stream) tell(d dialback) {
 	if err := s.say(d.String()); err != nil {
-		s.out.Kick(closing(err))
+		s.out.Kick(xmppstream.Reason(err))
 	}
 }

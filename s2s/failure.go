@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
@@ -121,19 +120,13 @@ func (e peerError) isFinal() bool {
 	return false
 }
 
-// farewell returns what the peer is told at the end of a stream that ends with
-// err, nil for no error.
+// farewell is xmppstream.Reason for a stream that the peer may have ended itself, with
+// an error.
 func farewell(err error) *stanza.StreamError {
-	var ours *stanza.StreamError
-	switch {
-	case errors.As(err, new(peerError)):
+	if errors.As(err, new(peerError)) {
 		return nil
-	case errors.As(err, &ours):
-		return ours
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &stanza.StreamError{Condition: stanza.StreamConnectionTimeout}
 	}
-	return nil
+	return xmppstream.Reason(err)
 }
 
 // backoff is what is known of a server that could not be reached.

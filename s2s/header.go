@@ -1,15 +1,9 @@
 package s2s
 
 import (
-	"strconv"
-	"strings"
-
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
-
-// maxLang is the longest xml:lang of a stream, in bytes: the longest language tag
-// that implementations must take (RFC 5646, section 4.4.1).
-const maxLang = 35
 
 // accept checks the stream header of a server, takes over what it says and
 // completes our own.
@@ -18,7 +12,7 @@ func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 	if h.Namespace != stanza.NSServer {
 		return &stanza.StreamError{Condition: stanza.StreamInvalidNamespace, Text: "the namespace is " + stanza.NSServer}
 	}
-	old, err := isOld(h.Version)
+	old, err := xmppstream.IsOld(h.Version)
 	if err != nil {
 		return err
 	}
@@ -30,8 +24,8 @@ func (s *stream) accept(h stanza.Header, answer *stanza.Header) error {
 		return err
 	}
 	answer.From = local
-	if len(h.Lang) > maxLang {
-		return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "xml:lang is too long"}
+	if err := xmppstream.CheckLang(h.Lang); err != nil {
+		return err
 	}
 	remote, err := s.sender(h.From)
 	if err != nil {
@@ -107,18 +101,3 @@ func invalidFrom(text string) error {
 }
 
 func (s *stream) serves(domain string) bool { return s.l.srv.h.Domains.Serves(domain) }
-
-// isOld reports whether the version of a server's stream is lower than 1.0; we
-// answer 1.0 to a higher one.
-// See RFC 6120, section 4.7.5.
-func isOld(version string) (bool, error) {
-	if version == "" {
-		return true, nil
-	}
-	major, minor, ok := strings.Cut(version, ".")
-	n, err := strconv.ParseUint(major, 10, 16)
-	if _, merr := strconv.ParseUint(minor, 10, 16); !ok || err != nil || merr != nil {
-		return false, &stanza.StreamError{Condition: stanza.StreamUnsupportedVersion, Text: "the version is 1.0"}
-	}
-	return n < 1, nil
-}

@@ -131,30 +131,34 @@ func TestIncomingEnable(t *testing.T) {
 	})
 }
 
+// bidiDialback makes a stream in both directions by dialback.
+func (r *inRig) bidiDialback() *inPeer {
+	r.t.Helper()
+	c := r.open("peer.test", "one.test")
+	c.Send(inBidi)
+	c.prove("peer.test", "one.test")
+	return c
+}
+
+// bidiExternal makes a stream in both directions by a certificate.
+func (r *inRig) bidiExternal() *inPeer {
+	r.t.Helper()
+	c, _ := r.secure("peer.test", "peer.test", "one.test")
+	c.Send(inBidi + inAuth("="))
+	c.Expect("<success xmlns='" + inSASL + "'/>")
+	c.open("peer.test", "one.test")
+	synctest.Wait()
+	if r.fake.out != nil {
+		r.t.Error("adopted before the server could enable stream management")
+	}
+	c.Send(inMessage("peer.test", "one.test", "0"))
+	r.routes("0")
+	return c
+}
+
 // TestIncomingBidi checks streams in both directions.
 func TestIncomingBidi(t *testing.T) {
-	open := map[string]func(r *inRig, t *testing.T) *inPeer{
-		"dialback": func(r *inRig, t *testing.T) *inPeer {
-			c := r.open("peer.test", "one.test")
-			c.Send(inBidi)
-			c.prove("peer.test", "one.test")
-			return c
-		},
-		"EXTERNAL": func(r *inRig, t *testing.T) *inPeer {
-			c, _ := r.secure("peer.test", "peer.test", "one.test")
-			c.Send(inBidi + inAuth("="))
-			c.Expect("<success xmlns='" + inSASL + "'/>")
-			c.open("peer.test", "one.test")
-			synctest.Wait()
-			if r.fake.out != nil {
-				t.Error("adopted before the server could enable stream management")
-			}
-			c.Send(inMessage("peer.test", "one.test", "0"))
-			r.routes("0")
-			return c
-		},
-	}
-	for name, open := range open {
+	for name, open := range map[string]func(r *inRig) *inPeer{"dialback": (*inRig).bidiDialback, "EXTERNAL": (*inRig).bidiExternal} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var left []stanza.Queued
@@ -167,7 +171,7 @@ func TestIncomingBidi(t *testing.T) {
 						out.Settle()
 					}
 				})
-				c := open(r, t)
+				c := open(r)
 				synctest.Wait()
 				out := r.fake.out
 				deliver := func(id string) {

@@ -84,7 +84,7 @@ func TestIncomingDialback(t *testing.T) {
 	}
 	c.Send(inMessage("ana@peer.test/x", "bo@one.test", "1"))
 	r.routes("1")
-	r.log.expect(t, "msg=\"server has connected\"", "from=peer.test", "to=one.test", "mechanism=dialback", "encrypted=false", "transport=tcp")
+	r.log.Expect(t, "msg=\"server has connected\"", "from=peer.test", "to=one.test", "mechanism=dialback", "encrypted=false", "transport=tcp")
 
 	c.prove("peer.test", "one.test") // again: nobody is asked
 	c.prove("rooms.peer.test", "one.test")
@@ -155,7 +155,7 @@ func TestIncomingResultErrors(t *testing.T) {
 			case "asked the wrong server":
 				logged = "item-not-found"
 			}
-			r.log.expect(t, "dialback failed", "from="+tt.from, "to="+tt.to, logged)
+			r.log.Expect(t, "dialback failed", "from="+tt.from, "to="+tt.to, logged)
 			c.Send(inMessage(tt.from, "one.test", "1"))
 			c.expectError("not-authorized")
 			r.routesNothing()
@@ -175,7 +175,7 @@ func TestIncomingInvalid(t *testing.T) {
 		}
 		c.Close()
 		r.drain()
-		r.log.expect(t, "dialback failed", "from=peer.test", "to=one.test", "dialback key is invalid")
+		r.log.Expect(t, "dialback failed", "from=peer.test", "to=one.test", "dialback key is invalid")
 		if got := r.log.String(); strings.Contains(got, "connection failed") {
 			t.Errorf("got the log %s, want one line", got)
 		}
@@ -200,7 +200,7 @@ func TestIncomingCertificate(t *testing.T) {
 	r := inStart(t, inTLS)
 	c, _ := r.secure("peer.test", "bank.test", "one.test")
 	c.prove("peer.test", "one.test")
-	r.log.expect(t, "server has connected", "from=peer.test", "mechanism=\"dialback with certificate\"", "encrypted=true")
+	r.log.Expect(t, "server has connected", "from=peer.test", "mechanism=\"dialback with certificate\"", "encrypted=true")
 	if n := len(r.fake.asked); n != 0 {
 		t.Errorf("got %d keys asked for, want none", n)
 	}

@@ -106,7 +106,7 @@ func TestIncomingRetries(t *testing.T) {
 		c.Expect(inFailure("invalid-authzid"))
 	}
 	c.expectError("policy-violation")
-	r.log.expect(t, "connection failed", "from=peer.test", "too many failed logins", "invalid-authzid")
+	r.log.Expect(t, "connection failed", "from=peer.test", "too many failed logins", "invalid-authzid")
 }
 
 // TestIncomingAccess wants that a pair of domains that may not talk is refused,
@@ -122,7 +122,7 @@ func TestIncomingAccess(t *testing.T) {
 		if rest := c.expectError("policy-violation"); !strings.Contains(rest, "two.test and peer.test") || strings.Contains(rest, "success") {
 			t.Errorf("got %s, want the two domains and no success", rest)
 		}
-		r.log.expect(t, "connection failed", "from=peer.test", "to=two.test", "two.test and peer.test")
+		r.log.Expect(t, "connection failed", "from=peer.test", "to=two.test", "two.test and peer.test")
 	})
 	t.Run("dialback", func(t *testing.T) {
 		r := inStart(t, deny)
@@ -133,6 +133,6 @@ func TestIncomingAccess(t *testing.T) {
 		c.prove("peer.test", "one.test")
 		c.Send(inMessage("peer.test", "two.test", "1"))
 		c.expectError("invalid-from")
-		r.log.expect(t, "dialback failed", "from=peer.test", "to=two.test", "policy-violation")
+		r.log.Expect(t, "dialback failed", "from=peer.test", "to=two.test", "policy-violation")
 	})
 }

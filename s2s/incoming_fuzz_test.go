@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -70,7 +71,7 @@ func inFuzz(t *testing.T, sent string) {
 		t.Errorf("got %+v in the end, want nothing", got)
 	}
 	if answer != "" && !strings.Contains(sent, "starttls") { // TLS has no end tag
-		inWellFormed(t, answer)
+		streamtest.WellFormed(t, answer)
 	}
 }
 

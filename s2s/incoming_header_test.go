@@ -5,8 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-
-	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 func TestIncomingHeader(t *testing.T) {
@@ -169,26 +167,6 @@ func TestIncomingSNI(t *testing.T) {
 	}
 }
 
-func TestIsOld(t *testing.T) {
-	tests := []struct {
-		version string
-		old, ok bool
-	}{
-		{"", true, true}, {"0.9", true, true}, {"0.0", true, true}, {"1.0", false, true}, {"1.1", false, true},
-		{"10.0", false, true}, {"1", false, false}, {"1.", false, false}, {".1", false, false}, {"-1.0", false, false},
-		{"1.0.0", false, false}, {"a", false, false}, {"99999.0", false, false},
-	}
-	for _, tt := range tests {
-		old, err := isOld(tt.version)
-		if old != tt.old || (err == nil) != tt.ok {
-			t.Errorf("%q: got %v, %v; want %v, ok %v", tt.version, old, err, tt.old, tt.ok)
-		}
-		if e, _ := err.(*stanza.StreamError); !tt.ok && (e == nil || e.Condition != stanza.StreamUnsupportedVersion) {
-			t.Errorf("%q: got %v, want unsupported-version", tt.version, err)
-		}
-	}
-}
-
 // inUnix is a connection of a unix socket.
 type inUnix struct{ net.Conn }
 
@@ -221,5 +199,5 @@ func TestIncomingUnix(t *testing.T) {
 		c.Send(inMessage("peer.test", "one.test", "1"))
 		r.routes("1")
 	}
-	r.log.expect(t, "server has connected", "peer=unix", "transport=unix")
+	r.log.Expect(t, "server has connected", "peer=unix", "transport=unix")
 }

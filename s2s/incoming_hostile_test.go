@@ -249,7 +249,7 @@ func TestIncomingPerAddress(t *testing.T) {
 		if !strings.Contains(rest, "too many streams from this address") {
 			t.Errorf("got %s, want the reason", rest)
 		}
-		r.log.expect(t, "connection refused", "peer=203.0.113.1:2000", "too many streams")
+		r.log.Expect(t, "connection refused", "peer=203.0.113.1:2000", "too many streams")
 		dial("203.0.113.2", 1).open("peer.test", "one.test")
 		_ = open[0].Close()
 		synctest.Wait()
@@ -421,7 +421,7 @@ func TestIncomingDoesNotRead(t *testing.T) {
 		}
 		c.Close()
 		r.drain()
-		r.log.expect(t, "connection failed", "from=peer.test", "resource-constraint: server does not read")
+		r.log.Expect(t, "connection failed", "from=peer.test", "resource-constraint: server does not read")
 	})
 }
 

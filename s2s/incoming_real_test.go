@@ -13,6 +13,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -20,15 +21,19 @@ import (
 // inServer is a server of one domain that is all ours, both directions.
 type inServer struct {
 	*Server
-	fake *inHost
-	log  *inRecorder
-	ln   *listentest.Listener
-	set  Settings
-	o    Options
+	domain string
+	fake   *inHost
+	log    *streamtest.Recorder
+	ln     *listentest.Listener
+	set    Settings
+	o      Options
 }
 
 // inNet is the network of some servers, and its DNS.
-type inNet struct{ servers map[string]*inServer }
+type inNet struct {
+	servers map[string]*inServer
+	wrap    func(net.Conn) net.Conn // what one gets who dials; nil: the connection
+}
 
 func (n *inNet) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
 	return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
@@ -45,7 +50,11 @@ func (n *inNet) LookupNetIP(_ context.Context, network, host string) ([]netip.Ad
 func (n *inNet) dial(_ context.Context, _ netip.Addr, to netip.AddrPort) (net.Conn, error) {
 	for _, s := range n.servers {
 		if s.ln.Addr().(*net.TCPAddr).AddrPort().Addr() == to.Addr() {
-			return s.ln.Dial(), nil
+			c := s.ln.Dial()
+			if n.wrap != nil {
+				c = n.wrap(c)
+			}
+			return c, nil
 		}
 	}
 	return nil, errors.New("connection refused")
@@ -53,11 +62,16 @@ func (n *inNet) dial(_ context.Context, _ netip.Addr, to netip.AddrPort) (net.Co
 
 // inServers starts a server for each of two domains.
 func inServers(t *testing.T, prepare func(domain string, s *inServer)) (a, b *inServer) {
-	n := &inNet{make(map[string]*inServer)}
+	return inServersOn(t, new(inNet), prepare)
+}
+
+// inServersOn is inServers on a network.
+func inServersOn(t *testing.T, n *inNet, prepare func(domain string, s *inServer)) (a, b *inServer) {
+	n.servers = make(map[string]*inServer)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	results := make(chan error)
 	for i, domain := range []string{"a.test", "b.test"} {
-		s := &inServer{fake: inNewHost(), log: new(inRecorder), set: DefaultSettings(), o: Defaults()}
+		s := &inServer{domain: domain, fake: inNewHost(), log: new(streamtest.Recorder), set: DefaultSettings(), o: Defaults()}
 		s.fake.domains = []string{domain, "rooms." + domain}
 		s.ln = listentest.NewListenerAt(netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), 5269))
 		prepare(domain, s)
@@ -127,7 +141,7 @@ func TestIncomingReal(t *testing.T) {
 					})
 					inTalk(t, a, b, "a.test", "b.test")
 					inTalk(t, b, a, "b.test", "a.test")
-					b.log.expect(t, append(tt.want, "server has connected", "from=a.test", "to=b.test")...)
+					b.log.Expect(t, append(tt.want, "server has connected", "from=a.test", "to=b.test")...)
 					if want := map[bool]int{false: 1, true: 0}[bidi]; a.Incoming() != want || b.Incoming() != 1 {
 						t.Errorf("got %d and %d incoming streams, want %d and 1", a.Incoming(), b.Incoming(), want)
 					}

@@ -1,24 +1,21 @@
 package s2s
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
+	"github.com/tidewaiter/tidewaiter/internal/xmppstream/streamtest"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -115,7 +112,7 @@ type inRig struct {
 	server *Server
 	wrap   func(net.Listener) net.Listener
 	ln     *listentest.Listener
-	log    *inRecorder
+	log    *streamtest.Recorder
 	cancel context.CancelCauseFunc
 	result chan error
 
@@ -127,7 +124,7 @@ type inRig struct {
 func inStart(t testing.TB, prepare ...func(r *inRig)) *inRig {
 	t.Helper()
 	f := inNewHost()
-	r := &inRig{t: t, fake: f, o: Defaults(), set: DefaultSettings(), ln: listentest.NewListener(), log: new(inRecorder), result: make(chan error, 1)}
+	r := &inRig{t: t, fake: f, o: Defaults(), set: DefaultSettings(), ln: listentest.NewListener(), log: new(streamtest.Recorder), result: make(chan error, 1)}
 	r.host = Host{Domains: f, Router: f, Log: slog.New(slog.NewTextHandler(r.log, nil))}
 	for _, p := range prepare {
 		p(r)
@@ -201,8 +198,8 @@ type inPeer struct {
 	*listentest.Client
 	t    testing.TB
 	conn net.Conn
-	seen *inRecorder // what came by conn
-	id   string      // of our last header
+	seen *streamtest.Recorder // what came by conn
+	id   string               // of our last header
 }
 
 func (r *inRig) dial() *inPeer {
@@ -213,8 +210,8 @@ func (r *inRig) dial() *inPeer {
 
 // use goes on with another connection.
 func (c *inPeer) use(conn net.Conn) {
-	c.conn, c.seen = conn, new(inRecorder)
-	c.Client = listentest.NewClient(c.t, inTee{conn, c.seen})
+	c.conn, c.seen = conn, new(streamtest.Recorder)
+	c.Client = listentest.NewClient(c.t, c.seen.Conn(conn))
 }
 
 const (
@@ -368,11 +365,8 @@ func inReceive[T any](t testing.TB, what string, ch <-chan T) T {
 func (c *inPeer) expectError(condition string) string {
 	c.t.Helper()
 	rest := c.ExpectEOF()
-	want := "<stream:error><" + condition + " xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
-	if !strings.Contains(rest, want) || !strings.HasSuffix(rest, "</stream:error></stream:stream>") {
-		c.t.Errorf("got %s, want the stream error %s", rest, condition)
-	}
-	inWellFormed(c.t, c.seen.String())
+	streamtest.EndsWithError(c.t, rest, condition)
+	streamtest.WellFormed(c.t, c.seen.String())
 	c.Close()
 	return rest
 }
@@ -383,69 +377,6 @@ func (c *inPeer) expectEnd() {
 	if rest := c.ExpectEOF(); rest != "</stream:stream>" {
 		c.t.Errorf("got %q, want the end of the stream", rest)
 	}
-	inWellFormed(c.t, c.seen.String())
+	streamtest.WellFormed(c.t, c.seen.String())
 	c.Close()
-}
-
-// inWellFormed checks what we have sent: each stream but the last is left open,
-// the last is complete.
-func inWellFormed(t testing.TB, all string) {
-	t.Helper()
-	streams := strings.Split(all, "<?xml ")
-	if streams[0] != "" {
-		t.Errorf("got %q before the first stream", streams[0])
-	}
-	for i, s := range streams[1:] {
-		d := xml.NewDecoder(strings.NewReader("<?xml " + s))
-		var err error
-		for err == nil {
-			_, err = d.Token()
-		}
-		var syntax *xml.SyntaxError
-		open := errors.As(err, &syntax) && strings.Contains(syntax.Msg, "unexpected EOF")
-		if last := i == len(streams)-2; err != io.EOF && (last || !open) {
-			t.Errorf("got %q, which is not well-formed: %v", s, err)
-		}
-	}
-}
-
-// inRecorder keeps what is written to it.
-type inRecorder struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (r *inRecorder) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.String()
-}
-
-func (r *inRecorder) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(b)
-}
-
-// expect wants one line with all of texts.
-func (r *inRecorder) expect(t testing.TB, texts ...string) {
-	t.Helper()
-	for line := range strings.Lines(r.String()) {
-		if !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) }) {
-			return
-		}
-	}
-	t.Errorf("got the log %s, want a line with %q", r.String(), texts)
-}
-
-// inTee is a connection that records what is read from it.
-type inTee struct {
-	net.Conn
-	seen *inRecorder
-}
-
-func (t inTee) Read(b []byte) (int, error) {
-	n, err := t.Conn.Read(b)
-	_, _ = t.seen.Write(b[:n])
-	return n, err
 }

@@ -117,6 +117,6 @@ func TestIncomingBroken(t *testing.T) {
 		if len(left) != 5 || !left[0].Sent || left[4].Sent {
 			t.Errorf("got %d undelivered, want 5, the first of which may have arrived", len(left))
 		}
-		r.log.expect(t, "connection failed", "from=peer.test", "to=one.test")
+		r.log.Expect(t, "connection failed", "from=peer.test", "to=one.test")
 	})
 }

@@ -44,7 +44,7 @@ func TestIncomingStanzas(t *testing.T) {
 			}
 			c.expectError(tt.want)
 			r.routesNothing()
-			r.log.expect(t, "connection failed", "from=peer.test", "to=one.test", "err=\""+tt.want)
+			r.log.Expect(t, "connection failed", "from=peer.test", "to=one.test", "err=\""+tt.want)
 		})
 	}
 }
@@ -109,7 +109,7 @@ func TestIncomingMalformed(t *testing.T) {
 	}
 	c.Send(inMessage("ana@peer.test", "bo@one.test", "5"))
 	r.routes("5")
-	r.log.expect(t, "a stanza was dropped")
+	r.log.Expect(t, "a stanza was dropped")
 }
 
 // TestIncomingRouteFails wants that an error of the router ends nothing, and a
@@ -131,14 +131,14 @@ func TestIncomingRouteFails(t *testing.T) {
 	c := r.dialback("peer.test", "one.test")
 	c.Send(inMessage("peer.test", "one.test", "error") + inMessage("peer.test", "one.test", "1"))
 	r.routes("1")
-	r.log.expect(t, "routing a stanza failed", "from=peer.test", "to=one.test", "store is down")
+	r.log.Expect(t, "routing a stanza failed", "from=peer.test", "to=one.test", "store is down")
 	c.Send(inMessage("peer.test", "one.test", "panic"))
 	c.expectError("internal-server-error")
 	other.Send(inMessage("other.test", "one.test", "2"))
 	r.routes("2")
 	other.Close()
 	r.drain()
-	r.log.expect(t, "connection handler panicked", "panic: router")
+	r.log.Expect(t, "connection handler panicked", "panic: router")
 }
 
 // TestIncomingComplaints wants few lines however many stanzas the host fails on.
@@ -179,7 +179,7 @@ func TestIncomingEnd(t *testing.T) {
 		c := r.dialback("peer.test", "one.test")
 		c.Close()
 		r.drain()
-		r.log.expect(t, "connection failed", "from=peer.test", "to=one.test")
+		r.log.Expect(t, "connection failed", "from=peer.test", "to=one.test")
 	})
 	t.Run("stream error", func(t *testing.T) {
 		r := inStart(t)
@@ -187,7 +187,7 @@ func TestIncomingEnd(t *testing.T) {
 		c.Send("<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
 		c.expectEnd()
 		r.drain()
-		r.log.expect(t, "connection failed", "from=peer.test", "to=one.test", "conflict")
+		r.log.Expect(t, "connection failed", "from=peer.test", "to=one.test", "conflict")
 	})
 }
 
@@ -323,7 +323,7 @@ func inStanza(t testing.TB, xml string) *stanza.Stanza {
 	t.Helper()
 	st, err := stanza.Parse(xml)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", xml, err)
 	}
 	return st
 }

@@ -145,7 +145,7 @@ func TestIncomingUntrusted(t *testing.T) {
 				if !strings.Contains(rest, ">"+tt.want) {
 					t.Errorf("got %s, want %s", rest, tt.want)
 				}
-				r.log.expect(t, "msg=\"connection failed\"", "peer=198.51.100.1:", "from="+tt.from, "to=one.test", "certificate of "+tt.from)
+				r.log.Expect(t, "msg=\"connection failed\"", "peer=198.51.100.1:", "from="+tt.from, "to=one.test", "certificate of "+tt.from)
 			})
 		}
 	}
@@ -190,7 +190,7 @@ func TestIncomingDirectTLS(t *testing.T) {
 	c.open("peer.test", "one.test")
 	c.Send(inMessage("peer.test", "one.test", "1"))
 	r.routes("1")
-	r.log.expect(t, "msg=\"server has connected\"", "from=peer.test", "to=one.test", "mechanism=EXTERNAL", "encrypted=true", "transport=tcp")
+	r.log.Expect(t, "msg=\"server has connected\"", "from=peer.test", "to=one.test", "mechanism=EXTERNAL", "encrypted=true", "transport=tcp")
 }
 
 // TestIncomingStartTLSRefused wants a failure where TLS is not offered.

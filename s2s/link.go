@@ -472,7 +472,7 @@ func (l *link) close(s *outStream) {
 			}
 			s.out.Kick(nil)
 		case <-l.p.ctx.Done():
-			s.out.Evict(&stanza.StreamError{Condition: stanza.StreamSystemShutdown})
+			s.out.Evict(xmppstream.ErrShutdown)
 		}
 	})
 }

@@ -59,7 +59,7 @@ type listener struct {
 	log      *slog.Logger
 	failures *netserve.Sampler
 
-	streams   streams
+	streams   xmppstream.Streams[*stream]
 	peers     peers
 	verifying atomic.Int32 // keys, of all streams
 }

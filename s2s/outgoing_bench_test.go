@@ -59,7 +59,7 @@ func TestOutgoingAllocs(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	r := outLinked(t)
-	st := outStanza(t, "<message from='a@here.test/r' to='x@there.test' id='1'><body>hi</body></message>")
+	st := inStanza(t, "<message from='a@here.test/r' to='x@there.test' id='1'><body>hi</body></message>")
 	ctx := context.Background()
 	if n := testing.AllocsPerRun(20_000, func() {
 		if err := r.srv.Route(ctx, st); err != nil {
@@ -73,7 +73,7 @@ func TestOutgoingAllocs(t *testing.T) {
 
 func BenchmarkOutgoingRoute(b *testing.B) {
 	r := outLinked(b)
-	st := outStanza(b, "<message from='a@here.test/r' to='x@there.test' id='1'><body>hi</body></message>")
+	st := inStanza(b, "<message from='a@here.test/r' to='x@there.test' id='1'><body>hi</body></message>")
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -90,7 +90,7 @@ func BenchmarkOutgoingRouteParallel(b *testing.B) {
 	var list []*stanza.Stanza
 	for i := range 1000 {
 		domain := fmt.Sprintf("there%d.test", i)
-		list = append(list, outStanza(b, "<message from='a@here.test/r' to='x@"+domain+"' id='1'><body>hi</body></message>"))
+		list = append(list, inStanza(b, "<message from='a@here.test/r' to='x@"+domain+"' id='1'><body>hi</body></message>"))
 		l, err := r.srv.out.obtain(linkKey{pair: pair{"here.test", domain}})
 		if err != nil {
 			b.Fatal(err)

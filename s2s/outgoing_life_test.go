@@ -324,7 +324,7 @@ type outArrivals struct {
 }
 
 func (a *outArrivals) send(r *outRig, id string) {
-	st := outStanza(r.t, "<message from='a@here.test' to='x@there.test' id='"+id+"'/>")
+	st := inStanza(r.t, "<message from='a@here.test' to='x@there.test' id='"+id+"'/>")
 	if err := r.srv.Route(a.receipt.Context(context.Background()), st); err != nil {
 		r.t.Errorf("Route: %v", err)
 	}

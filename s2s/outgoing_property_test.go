@@ -153,7 +153,7 @@ func outStorm(t *testing.T, managed bool, seed uint64) (arrivals, returns int) {
 			ctx := receipt.Context(context.Background())
 			for n := range each {
 				xml := fmt.Sprintf("<message from='u%d@here.test/r' to='x@there.test' id='%d.%d'><body>%s</body></message>", s, s, n+1, strings.Repeat("b", random.IntN(1<<random.IntN(14))))
-				if err := r.srv.Route(ctx, outStanza(t, xml)); err != nil {
+				if err := r.srv.Route(ctx, inStanza(t, xml)); err != nil {
 					t.Errorf("Route: %v", err)
 				}
 				time.Sleep(time.Duration(random.IntN(1<<random.IntN(10))) * time.Millisecond)

@@ -140,18 +140,9 @@ func (r *outRig) sendTo(to, text string) {
 
 func (r *outRig) put(xml string) {
 	r.t.Helper()
-	if err := r.srv.Route(context.Background(), outStanza(r.t, xml)); err != nil {
+	if err := r.srv.Route(context.Background(), inStanza(r.t, xml)); err != nil {
 		r.t.Errorf("Route(%s): %v", xml, err)
 	}
-}
-
-func outStanza(t testing.TB, xml string) *stanza.Stanza {
-	t.Helper()
-	st, err := stanza.Parse(xml)
-	if err != nil {
-		t.Fatalf("%s: %v", xml, err)
-	}
-	return st
 }
 
 // peer waits for a connection.

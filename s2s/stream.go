@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 
@@ -48,11 +47,8 @@ type stream struct {
 	checks   sync.WaitGroup
 	closing  sync.WaitGroup // whoever else ends it
 
-	next, prev *stream // of the listener's streams
+	xmppstream.Place[*stream] // among the listener's
 }
-
-// errPanic is what a stream ends with when something panicked in it.
-var errPanic = &stanza.StreamError{Condition: stanza.StreamInternalServerError, Err: errors.New("panic")}
 
 // serve runs the stream of a connection, from its header on, and closes it. It
 // logs failures itself, as it knows whose they are.
@@ -64,11 +60,11 @@ func (l *listener) serve(ctx context.Context, c net.Conn) error {
 		_ = s.t.Close(errTooMany)
 		return nil
 	}
-	l.streams.add(s)
+	l.streams.Add(s)
 	l.srv.in.streams.Add(1)
-	ended := error(errPanic) // unless the states come to an end of their own
+	ended := error(xmppstream.ErrPanic) // unless the states come to an end of their own
 	defer func() {
-		l.streams.remove(s)
+		l.streams.Remove(s)
 		s.end(ctx, ended)
 	}()
 	ended = s.run(ctx)
@@ -94,19 +90,12 @@ func (s *stream) run(ctx context.Context) error {
 // that ends then: the stack that a handshake needs is not kept for as long as the
 // stream lives.
 func (s *stream) negotiation(ctx context.Context) (next state, err error) {
-	var done sync.WaitGroup
-	done.Go(func() {
-		err = netserve.Guard(func() (err error) {
-			for next = s.open; err == nil && s.neg != nil; {
-				next, err = next(ctx)
-			}
-			return err
-		})
+	err = netserve.Aside(func() (err error) {
+		for next = s.open; err == nil && s.neg != nil; {
+			next, err = next(ctx)
+		}
+		return err
 	})
-	done.Wait()
-	if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
-		panic(p) // here, where it ends the stream
-	}
 	return next, err
 }
 
@@ -185,8 +174,8 @@ func (s *stream) forget() {
 // reason logs why a stream ends, and returns what the server is told of it: nil
 // for nothing but the end.
 func (s *stream) reason(ctx context.Context, cause error) *stanza.StreamError {
-	if cause == errPanic { // the log has it from elsewhere
-		return errPanic
+	if cause == xmppstream.ErrPanic { // the log has it from elsewhere
+		return xmppstream.ErrPanic
 	}
 	if s.finished {
 		return nil
@@ -195,11 +184,11 @@ func (s *stream) reason(ctx context.Context, cause error) *stanza.StreamError {
 	if err := s.broken(); err != nil {
 		cause, idle = err, false
 	}
-	if cause == io.EOF || cause == errShutdown || idle || s.isLogged() {
+	if cause == io.EOF || cause == xmppstream.ErrShutdown || idle || s.isLogged() {
 		return nil
 	}
 	s.l.failed(ctx, "connection failed", append(s.about(s.local, s.remote), netserve.KeyErr, s.complete(cause))...)
-	return closing(cause)
+	return xmppstream.Reason(cause)
 }
 
 // broken returns what ended the outbox, which is the reason for what Read returned
@@ -223,18 +212,6 @@ func (s *stream) complete(err error) error {
 		return errors.Join(err, s.neg.failed)
 	}
 	return err
-}
-
-// closing returns what the server is told of an error, nil for nothing.
-func closing(err error) *stanza.StreamError {
-	var reason *stanza.StreamError
-	switch {
-	case errors.As(err, &reason):
-		return reason
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &stanza.StreamError{Condition: stanza.StreamConnectionTimeout}
-	}
-	return nil
 }
 
 // about returns what the log says of whose line it is.

@@ -4,5 +4,6 @@
 // connection.
 //
 // It also has the server side of TLS as the modules use it: connections that
-// know which certificate they have shown.
+// know which certificate they have shown. And it has what ends, or begins, with the
+// context of a Listen, and what keeps a panic to where it belongs.
 package netserve

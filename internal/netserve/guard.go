@@ -1,8 +1,10 @@
 package netserve
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 )
 
 // PanicError is the error of a function that panicked.
@@ -22,6 +24,21 @@ func Guard(f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// Aside runs f in a goroutine that ends then: the stack that f needs is not kept for
+// as long as that of the caller lives. A panic goes on in the caller.
+func Aside(f func() error) error {
+	var run struct {
+		sync.WaitGroup
+		err error
+	}
+	run.Go(func() { run.err = Guard(f) })
+	run.Wait()
+	if p := (*PanicError)(nil); errors.As(run.err, &p) {
+		panic(p)
+	}
+	return run.err
 }
 
 // panicError makes an error of what was recovered. A *PanicError is one that was

@@ -333,8 +333,16 @@ func TestReattach(t *testing.T) {
 			t.Errorf("got load %+v, %d bytes, %d elements, want nothing after 3 requests", l, b.bytes, b.count)
 		}
 		b.Close(nil)
+	})
+}
+
+func TestReattachClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := OutboxOptions{Bytes: 1 << 20}
+		b, _ := managedOn(t, &fake{}, o, AckOptions{Resumable: true})
+		b.Close(nil)
 		if err := b.Attach(&fake{}, &o, ""); !errors.Is(err, stanza.ErrClosed) {
-			t.Errorf("Attach after Close: got %v, want %v", err, stanza.ErrClosed)
+			t.Errorf("got %v, want %v", err, stanza.ErrClosed)
 		}
 	})
 }

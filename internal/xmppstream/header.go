@@ -3,6 +3,8 @@ package xmppstream
 import (
 	"crypto/rand"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -11,6 +13,49 @@ import (
 // NewStreamID returns the id of a new stream: at least 128 random bits.
 // See RFC 6120, section 4.7.3.
 func NewStreamID() string { return rand.Text() }
+
+// IsOld reports whether the version of a peer's stream is lower than 1.0, as is one
+// that it does not name; we answer 1.0 to a higher one. The error is a
+// *stanza.StreamError for what is no version.
+// See RFC 6120, section 4.7.5.
+func IsOld(version string) (bool, error) {
+	if version == "" {
+		return true, nil
+	}
+	major, minor, ok := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(major, 10, 16)
+	if _, merr := strconv.ParseUint(minor, 10, 16); !ok || err != nil || merr != nil {
+		return false, unsupportedVersion()
+	}
+	return n < 1, nil
+}
+
+// CheckVersion is IsOld for streams that need features: the error is also for a
+// version that is old.
+func CheckVersion(version string) error {
+	old, err := IsOld(version)
+	if old {
+		return unsupportedVersion()
+	}
+	return err
+}
+
+func unsupportedVersion() error {
+	return &stanza.StreamError{Condition: stanza.StreamUnsupportedVersion, Text: "the version is 1.0"}
+}
+
+// maxLang is the longest xml:lang of a stream, in bytes: the longest language tag
+// that implementations must take (RFC 5646, section 4.4.1).
+const maxLang = 35
+
+// CheckLang returns a *stanza.StreamError for an xml:lang that is longer than any
+// language tag has to be.
+func CheckLang(lang string) error {
+	if len(lang) > maxLang {
+		return &stanza.StreamError{Condition: stanza.StreamPolicyViolation, Text: "xml:lang is too long"}
+	}
+	return nil
+}
 
 // parseHeader takes a stream header apart.
 func parseHeader(s *xmlstream.Start) (stanza.Header, error) {

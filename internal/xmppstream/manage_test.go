@@ -20,6 +20,16 @@ func (o busy) Arrived([]uint64) {
 	<-o.out
 }
 
+// tellOwner queues what an owner is told of when it is written.
+func tellOwner(b *Outbox, _ busy) error { return b.Deliver(keptAs("k", 7)) }
+
+// tellMarker does the same with a marker.
+func tellMarker(b *Outbox, o busy) error {
+	err := b.Deliver(msg("k", 1))
+	b.Confirm(func() { o.Arrived(nil) })
+	return err
+}
+
 // A stream that becomes a managed one while the flusher tells what it has
 // written is managed from <enabled/> on: what follows waits for its
 // acknowledgement, what comes before does not.
@@ -32,16 +42,8 @@ func TestManageWhileTelling(t *testing.T) {
 		{"at once", []string{"a"}, nil, "<enabled id='x'/> 1 2 <r/>"},
 		{"after others", []string{"a"}, []string{"b", "c"}, "b c <enabled id='x'/> 1 2 <r/>"},
 	}
-	tell := map[string]func(b *Outbox, o busy) error{
-		"owner": func(b *Outbox, _ busy) error { return b.Deliver(keptAs("k", 7)) },
-		"marker": func(b *Outbox, o busy) error {
-			err := b.Deliver(msg("k", 1))
-			b.Confirm(func() { o.Arrived(nil) })
-			return err
-		},
-	}
 	for _, tt := range tests {
-		for whom, begin := range tell {
+		for whom, begin := range map[string]func(b *Outbox, o busy) error{"owner": tellOwner, "marker": tellMarker} {
 			t.Run(tt.name+", "+whom, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := &fake{gate: make(chan struct{}, 10)}
@@ -238,23 +240,27 @@ func TestPlaceOfAck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := &fake{}
-				b, _ := managedOn(t, f, OutboxOptions{}, AckOptions{})
-				deliver(t, b, "first")
-				synctest.Wait() // the request is made, and never answered
-				f.brief()
-				f.gate = make(chan struct{})
-				deliver(t, b, "0")
-				synctest.Wait()
-				tt.do(b)
-				close(f.gate)
-				b.writing.Wait()
-				wantBrief(t, "all", f, tt.want)
-				b.Close(nil)
-			})
+			synctest.Test(t, func(t *testing.T) { testPlaceOfAck(t, tt.do, tt.want) })
 		})
 	}
+}
+
+// testPlaceOfAck does something while a write waits, and wants what is written in
+// the end.
+func testPlaceOfAck(t *testing.T, do func(b *Outbox), want string) {
+	f := &fake{}
+	b, _ := managedOn(t, f, OutboxOptions{}, AckOptions{})
+	deliver(t, b, "first")
+	synctest.Wait() // the request is made, and never answered
+	f.brief()
+	f.gate = make(chan struct{})
+	deliver(t, b, "0")
+	synctest.Wait()
+	do(b)
+	close(f.gate)
+	b.writing.Wait()
+	wantBrief(t, "all", f, want)
+	b.Close(nil)
 }
 
 // An <a/> comes, however full the queue is all the time and however often there

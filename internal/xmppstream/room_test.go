@@ -9,6 +9,19 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
+// fill wants an outbox to take n stanzas, and no more.
+func fill(t *testing.T, b *Outbox, n int) {
+	t.Helper()
+	for i := range n {
+		if err := b.Deliver(msg("x", 1)); err != nil {
+			t.Fatalf("stanza %d of %d: %v", i, n, err)
+		}
+	}
+	if err := b.Deliver(msg("x", 1)); !errors.Is(err, stanza.ErrQueueFull) {
+		t.Errorf("stanza %d: got %v, want %v", n, err, stanza.ErrQueueFull)
+	}
+}
+
 // What Deliver says to what Room promises: as many stanzas as that, and not one
 // more.
 func TestRoom(t *testing.T) {
@@ -56,14 +69,8 @@ func TestRoom(t *testing.T) {
 				if tt.a != nil {
 					f.gate = make(chan struct{})
 				}
-				n := min(stanzas, bytes/size)
-				for i := 0; i < n && n < 1000; i++ {
-					if err := b.Deliver(msg("x", 1)); err != nil {
-						t.Fatalf("stanza %d of %d: %v", i, n, err)
-					}
-				}
-				if err := b.Deliver(msg("x", 1)); n < 1000 && !errors.Is(err, stanza.ErrQueueFull) {
-					t.Errorf("stanza %d: got %v, want %v", n, err, stanza.ErrQueueFull)
+				if n := min(stanzas, bytes/size); n < 1000 {
+					fill(t, b, n)
 				}
 				close(f.gate)
 				b.Close(nil)

@@ -49,17 +49,6 @@ type Enabled struct {
 	Location string        // host or host:port to reconnect to, "" for none
 }
 
-// ParseEnabled takes <enabled/> apart. The error is a *stanza.Error: a value is
-// wrong, or a stream that can be resumed has no id.
-func ParseEnabled(e *stanza.Element) (Enabled, error) {
-	resume, err := parseBool(e.Attr("resume"))
-	m := Enabled{ID: e.Attr("id"), Resume: resume, Max: parseSeconds(e.Attr("max")), Location: e.Attr("location")}
-	if err == nil && m.Resume && m.ID == "" {
-		err = badRequest("id is missing")
-	}
-	return m, err
-}
-
 // AppendXML appends <enabled/>.
 func (m *Enabled) AppendXML(dst []byte) []byte {
 	dst = appendStart(dst, "enabled")
@@ -96,14 +85,9 @@ func ParseResumption(e *stanza.Element) (Resumption, error) {
 	return m, nil
 }
 
-// AppendResume appends <resume/>.
-func (m *Resumption) AppendResume(dst []byte) []byte { return m.append(dst, "resume") }
-
 // AppendResumed appends <resumed/>.
-func (m *Resumption) AppendResumed(dst []byte) []byte { return m.append(dst, "resumed") }
-
-func (m *Resumption) append(dst []byte, name string) []byte {
-	dst = appendStart(dst, name)
+func (m *Resumption) AppendResumed(dst []byte) []byte {
+	dst = appendStart(dst, "resumed")
 	dst = appendAttr(dst, "previd", m.ID)
 	dst = appendCount(dst, "h", m.H)
 	return append(dst, "/>"...)
@@ -115,19 +99,6 @@ type Failed struct {
 	Condition stanza.Condition // "": not said
 	Known     bool             // the former stream was known, but is over, and H is how far it got
 	H         uint32
-}
-
-// ParseFailed takes <failed/> apart.
-func ParseFailed(e *stanza.Element) Failed {
-	var m Failed
-	m.H, m.Known = parseCount(e.Attr("h"))
-	for _, c := range e.Children {
-		if c.Name.Space == stanza.NSStanzas && c.Name.Local != "text" {
-			m.Condition = stanza.Condition(c.Name.Local)
-			break
-		}
-	}
-	return m
 }
 
 // AppendXML appends <failed/>.

@@ -148,7 +148,7 @@ func (s *Service) Answer(ctx context.Context, answer *stanza.Stanza) bool {
 		s.refuse(ctx, r, stanza.ServiceUnavailable)
 		return true
 	}
-	inner, err := forward.Find(answer, stanza.IQ, element, forward.Element)
+	inner, err := forward.Find(answer, stanza.IQ, element, forward.Element())
 	if err == nil && !r.isAnsweredBy(inner) {
 		err = errOther
 	}

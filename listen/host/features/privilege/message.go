@@ -23,7 +23,7 @@ func (s *Service) Message(ctx context.Context, m *stanza.Stanza) (taken bool, er
 	if g := s.granted(m.From, host); g == nil || !g.message {
 		return true, forbidden("you may not send messages for others here")
 	}
-	inner, err := forward.Find(m, stanza.Message, element, forward.Element)
+	inner, err := forward.Find(m, stanza.Message, element, forward.Element())
 	switch {
 	case errors.Is(err, forward.ErrNone):
 		inner, err = foreign(m)
@@ -47,7 +47,7 @@ func (s *Service) Message(ctx context.Context, m *stanza.Stanza) (taken bool, er
 // foreign returns the message inside if it is in the namespace of the stream of a
 // component, as older libraries leave it.
 func foreign(m *stanza.Stanza) (*stanza.Stanza, error) {
-	inner, err := forward.FindIn(m, stanza.NSComponent, stanza.Message, element, forward.Element)
+	inner, err := forward.FindIn(m, stanza.NSComponent, stanza.Message, element, forward.Element())
 	if err != nil {
 		return nil, &stanza.Error{Condition: stanza.BadRequest, Text: err.Error()}
 	}

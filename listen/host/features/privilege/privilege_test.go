@@ -108,7 +108,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload, typ string) {
 		iq, err := stanza.Parse("<iq from='c.test' to='x@a.test' type='" + typ + "' id='o'><privileged_iq xmlns='urn:xmpp:privilege:2'>" + payload + "</privileged_iq></iq>")
-		if err != nil || !iq.IsRequest() || iq.Child != Request {
+		if err != nil || !iq.IsRequest() || iq.Child != request {
 			return
 		}
 		r := new(router)

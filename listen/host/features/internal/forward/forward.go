@@ -13,8 +13,8 @@ import (
 // NS is the namespace of the element forwarded.
 const NS = "urn:xmpp:forward:0"
 
-// Element is the name of the element that has a stanza in it.
-var Element = stanza.Name{Space: NS, Local: "forwarded"}
+// Element returns the name of the element that has a stanza in it.
+func Element() stanza.Name { return stanza.Name{Space: NS, Local: "forwarded"} }
 
 // Wrap returns XML of an element in which s is forwarded.
 func Wrap(in stanza.Name, s *stanza.Stanza) string {

@@ -51,7 +51,7 @@ func TestFind(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Find(mustParse(t, "<message>"+tt.payload+"</message>"), stanza.IQ, delegation, Element)
+			got, err := Find(mustParse(t, "<message>"+tt.payload+"</message>"), stanza.IQ, delegation, Element())
 			switch {
 			case tt.err == errBad && err != nil && !errors.Is(err, ErrNone) && !errors.Is(err, ErrSeveral):
 			case !errors.Is(err, tt.err):
@@ -62,7 +62,7 @@ func TestFind(t *testing.T) {
 		})
 	}
 	s := mustParse(t, "<message>"+open+"<message xmlns='jabber:component:accept'><body>x</body></message>"+closed+"</message>")
-	got, err := FindIn(s, stanza.NSComponent, stanza.Message, delegation, Element)
+	got, err := FindIn(s, stanza.NSComponent, stanza.Message, delegation, Element())
 	if want := "<message><body>x</body></message>"; err != nil || got.String() != want || got.Child.Space != stanza.NSClient {
 		t.Errorf("of a component stream: got %v, %v; want %s", got, err, want)
 	}
@@ -85,7 +85,7 @@ func FuzzWrap(f *testing.F) {
 		}
 		outer := &stanza.Stanza{Kind: stanza.IQ, Type: stanza.TypeSet, ID: "1", Child: delegation, Inner: Wrap(delegation, in)}
 		outer = mustParse(t, outer.String())
-		out, err := Find(outer, stanza.IQ, delegation, Element)
+		out, err := Find(outer, stanza.IQ, delegation, Element())
 		if err != nil {
 			t.Fatalf("%s\nin %s: %v", in, outer, err)
 		}
