@@ -19,5 +19,8 @@
 //	s := s2s.New(s2s.Host{Domains: h.Local, Router: h.Local, Log: log})
 //	h.Local.Next = s
 //
+// A TURN listener finds its users in h.TURN, and tells h.ExtDisco.SetLocal where it
+// is, so that clients hear of it. h.Commands has what can be called from outside.
+//
 // Everything is kept in memory unless Config names other stores.
 package host

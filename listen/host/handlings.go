@@ -9,6 +9,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/features/delegation"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/entitytime"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/extdisco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/ping"
@@ -47,13 +48,18 @@ func (h *Host) handlings() []Handling {
 		{To: ToServer, Features: []string{offline.Feature}, Offered: h.Offline.Offered},
 		{To: ToOwn | ToOther, Features: []string{stanzaid.NS}, Offered: h.StanzaID.Offered},
 		{To: ToServer, Features: []string{delegation.NS}, Offered: h.Delegation.Offered},
-		{Name: privilege.Request, To: everybody, Handler: h.Privilege, Offered: h.Privilege.Offered},
+		{Name: privilege.Request(), To: everybody, Handler: h.Privilege, Offered: h.Privilege.Offered},
 	}
 	for _, local := range []string{"blocklist", "block", "unblock"} {
 		list = append(list, Handling{Name: name(blocking.NS, local), To: ToOwn, Handler: stores(h.Blocking), Offered: h.Blocking.Offered})
 	}
 	for _, local := range []string{"enable", "disable"} {
 		list = append(list, Handling{Name: name(carbons.NS, local), To: ToOwn, Handler: h.Carbons, Offered: h.Carbons.Offered})
+	}
+	for _, ns := range []string{extdisco.NS, extdisco.NS1} {
+		for _, local := range []string{"services", "credentials"} {
+			list = append(list, Handling{Name: name(ns, local), To: ToServer, Handler: h.ExtDisco, Features: []string{ns}, Offered: h.ExtDisco.Offered})
+		}
 	}
 	return list
 }
@@ -66,7 +72,7 @@ func (h *Host) nobody() *Dispatcher {
 		{Name: stanza.Name{Space: last.NS, Local: "query"}, To: ToOther, Handler: refusing{h.Last}, Offered: h.Last.Offered},
 		{Name: stanza.Name{Space: vcard.NS, Local: "vCard"}, To: ToOther, Handler: refusing{h.VCard}, Offered: h.VCard.Offered},
 		{Name: stanza.Name{Space: roster.NS, Local: "query"}, To: ToOther, Handler: refusing{h.Roster}, Offered: h.Roster.Offered},
-		{Name: privilege.Request, To: ToOther, Handler: refusing{h.Privilege}, Offered: h.Privilege.Offered},
+		{Name: privilege.Request(), To: ToOther, Handler: refusing{h.Privilege}, Offered: h.Privilege.Offered},
 	} {
 		_ = d.Register(n) // the names differ
 	}
@@ -81,7 +87,7 @@ func (h *Host) permit(ctx context.Context, iq *stanza.Stanza) error {
 		return &stanza.Error{Condition: stanza.ServiceUnavailable}
 	case iq.Child == stanza.Name{Space: last.NS, Local: "query"} && iq.From.Bare() != iq.To.Bare() && h.Last.Offered(iq.To.Domain()):
 		return h.Last.Authorize(ctx, iq.From.Bare(), iq.To.Bare()) // XEP-0012, section 4
-	case iq.Child == privilege.Request && h.Privilege.Offered(iq.To.Domain()):
+	case iq.Child == privilege.Request() && h.Privilege.Offered(iq.To.Domain()):
 		return &stanza.Error{Condition: stanza.Forbidden} // XEP-0356, section 6.3
 	}
 	return nil

@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/tidewaiter/tidewaiter/listen/command"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/delegation"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/extdisco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
@@ -55,13 +57,16 @@ type Features struct {
 	Carbons  stanza.PerHost[*carbons.Options]  // message carbons (XEP-0280)
 	StanzaID stanza.PerHost[*stanzaid.Options] // stanza ids (XEP-0359)
 
+	ExtDisco stanza.PerHost[*extdisco.Options] // STUN and TURN servers (XEP-0215)
+
 	// What components may do beside what everybody can.
 	Delegation stanza.PerHost[*delegation.Options] // answer requests to the server (XEP-0355)
 	Privilege  stanza.PerHost[*privilege.Options]  // act for users (XEP-0356)
 }
 
 // Messenger returns what people who chat expect of a server, with the defaults
-// of each feature: all of Features but stanza ids and what is for components.
+// of each feature: all of Features but stanza ids, STUN and TURN servers, and what is
+// for components.
 func Messenger() Features {
 	return Features{
 		Roster:   on(roster.Defaults),
@@ -95,9 +100,13 @@ type Host struct {
 	Blocking *blocking.Service
 	Carbons  *carbons.Service
 	StanzaID *stanzaid.Service
+	ExtDisco *extdisco.Service
 
 	Delegation *delegation.Service
 	Privilege  *privilege.Service
+
+	TURN     *TURN             // what a TURN listener knows of users
+	Commands *command.Registry // what can be called from outside; others may be added
 
 	version version.Info
 }
@@ -123,7 +132,7 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, version: c.Version}
+	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, Commands: new(command.Registry), version: c.Version}
 	h.Register = register.New(register.Config{
 		Accounts: accounts, Router: local, Options: c.Register, Timeout: c.Options.RegistrationTimeout, Log: c.Log,
 	})
@@ -135,7 +144,7 @@ func New(c Config) (*Host, error) {
 			return nil, err
 		}
 	}
-	return h, nil
+	return h, h.Commands.Add(h.commands()...)
 }
 
 // makeServices makes the services of the features, all of them switched off.
@@ -150,6 +159,8 @@ func (h *Host) makeServices(c Config) {
 	h.Blocking = blocking.New(blocking.Config{Store: c.Stores.Blocking, Sessions: h.Local, Log: c.Log})
 	h.Carbons = carbons.New(carbons.Config{Sessions: h.Local, Log: c.Log})
 	h.StanzaID = stanzaid.New(stanzaid.Config{Log: c.Log})
+	h.ExtDisco = extdisco.New(extdisco.Config{Log: c.Log})
+	h.TURN = &TURN{accounts: h.Accounts, services: h.ExtDisco, log: c.Log}
 	h.Disco = disco.New(disco.Config{
 		Features: h.features, Items: h.items, More: h.Delegation.Nested, Anonymous: h.anonymous, Contacts: h.Roster, Log: c.Log,
 	})
@@ -180,6 +191,7 @@ func (h *Host) configure(f Features) {
 	h.Blocking.Configure(f.Blocking)
 	h.Carbons.Configure(f.Carbons)
 	h.StanzaID.Configure(f.StanzaID)
+	h.ExtDisco.Configure(f.ExtDisco)
 	h.Delegation.Configure(f.Delegation)
 	h.Privilege.Configure(f.Privilege)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// Request is the name of the payload of the requests that HandleIQ answers.
-var Request = request
+// Request returns the name of the payload of the requests that HandleIQ answers.
+func Request() stanza.Name { return request }
 
 // asked is a request that a component has made in the name of a user.
 type asked struct {

@@ -1,0 +1,110 @@
+package command_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tidewaiter/tidewaiter/listen/command"
+)
+
+func nothing(context.Context, command.Args) (any, error) { return true, nil }
+
+// plain is a command without arguments.
+func plain(name string) command.Command {
+	return command.Command{Name: name, Result: command.Field{Name: "res", Type: command.ResCode}, Run: nothing}
+}
+
+func TestAdd(t *testing.T) {
+	field := func(name string, typ command.Type) []command.Field { return []command.Field{{Name: name, Type: typ}} }
+	list := func(typ command.Type) command.Type { return command.List{Of: command.Field{Name: "x", Type: typ}} }
+	tests := []struct {
+		name    string
+		change  func(*command.Command)
+		problem string // "": none
+	}{
+		{"as it is", func(*command.Command) {}, ""},
+		{"all types", func(c *command.Command) { c.Args = field("a", contacts); c.Result.Type = contact }, ""},
+		{"restuple", func(c *command.Command) { c.Result.Type = command.ResTuple }, ""},
+		{"no name", func(c *command.Command) { c.Name = "" }, `command ""`},
+		{"other name", func(c *command.Command) { c.Name = "Set Loglevel" }, `command "Set Loglevel"`},
+		{"name that is taken", func(c *command.Command) { c.Name = "taken" }, "there is a command taken already"},
+		{"nothing to run", func(c *command.Command) { c.Run = nil }, "has no function"},
+		{"argument without a name", func(c *command.Command) { c.Args = field("", command.String) }, `argument ""`},
+		{"argument without a type", func(c *command.Command) { c.Args = field("a", nil) }, "argument a has no type"},
+		{"argument twice", func(c *command.Command) { c.Args = append(field("a", command.String), field("a", command.Integer)...) }, "argument a is there twice"},
+		{"rescode as argument", func(c *command.Command) { c.Args = field("a", command.ResCode) }, "argument a: rescode is for results alone"},
+		{"rescode in a result", func(c *command.Command) { c.Result.Type = list(command.ResCode) }, "rescode is for results alone"},
+		{"result without a name", func(c *command.Command) { c.Result.Name = "" }, `result ""`},
+		{"result without a type", func(c *command.Command) { c.Result.Type = nil }, "result res has no type"},
+		{"list without a type", func(c *command.Command) { c.Result.Type = list(nil) }, "x has no type"},
+		{"empty tuple", func(c *command.Command) { c.Result.Type = command.Tuple{} }, "at least one part"},
+		{"tuple of the same", func(c *command.Command) {
+			c.Result.Type = command.Tuple{{Name: "a", Type: command.String}, {Name: "a", Type: command.String}}
+		}, "a is there twice"},
+		{"type that is none", func(c *command.Command) { c.Result.Type = command.Scalar(9) }, "unknown type 9"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r command.Registry
+			if err := r.Add(plain("taken")); err != nil {
+				t.Fatal(err)
+			}
+			c := plain("test")
+			tt.change(&c)
+			err := r.Add(plain("before"), c)
+			if (err == nil) != (tt.problem == "") || !strings.Contains(text(err), tt.problem) {
+				t.Errorf("got %v, want %q", err, tt.problem)
+			}
+			// All or nothing.
+			if _, ok := r.Get("before"); ok != (err == nil) {
+				t.Errorf("the command before it is there: %t, want %t", ok, err == nil)
+			}
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	var r command.Registry
+	if got := r.List(); len(got) != 0 {
+		t.Errorf("got %d commands of an empty registry, want 0", len(got))
+	}
+	if _, ok := r.Get("a"); ok {
+		t.Error("an empty registry has a command")
+	}
+	if err := r.Add(plain("b"), plain("c"), plain("a")); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, c := range r.List() {
+		names = append(names, c.Name)
+	}
+	if got, want := strings.Join(names, " "), "a b c"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if err := r.Add(plain("d"), plain("d")); err == nil {
+		t.Error("a name twice in one call is no error")
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	var r command.Registry
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				if err := r.Add(plain(fmt.Sprintf("c-%d-%d", i, j))); err != nil {
+					t.Error(err)
+				}
+				r.Get("c-0-0")
+				r.List()
+			}
+		})
+	}
+	wg.Wait()
+	if got := len(r.List()); got != 160 {
+		t.Errorf("got %d commands, want 160", got)
+	}
+}
