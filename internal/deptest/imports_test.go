@@ -43,6 +43,8 @@ func rules() []rule {
 		{"c2s", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
 		{"s2s", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
 		{"component", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
+		{"stun", append([]string{"internal/netserve", "stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}, vocabulary...)},
+		{"stun/internal/...", []string{"stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}},
 		{"internal/xmlstream", nil},
 		{"internal/jidprep", []string{"mellium.im/xmpp/jid", "golang.org/x/text/...", "golang.org/x/net/idna"}},
 		{"internal/sasl", append([]string{"github.com/xdg-go/..."}, vocabulary...)},
@@ -52,6 +54,7 @@ func rules() []rule {
 		{"internal/certs", []string{"golang.org/x/net/idna"}},
 		{"internal/conf", []string{"acl", "shaper", "internal/certs", "internal/jidprep", "go.yaml.in/yaml/v3"}},
 		{"internal/bench", []string{"internal/load/meter", "golang.org/x/net/dns/dnsmessage"}},
+		{"internal/load/...", append([]string{"internal/...", "github.com/pion/stun", "github.com/pion/turn/v2/..."}, vocabulary...)},
 		{"internal/...", append([]string{"internal/..."}, vocabulary...)},
 		{"examples/...", []string{"..."}},
 	}
