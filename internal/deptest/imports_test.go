@@ -54,7 +54,7 @@ func rules() []rule {
 		{"internal/certs", []string{"golang.org/x/net/idna"}},
 		{"internal/conf", []string{"acl", "shaper", "internal/certs", "internal/jidprep", "go.yaml.in/yaml/v3"}},
 		{"internal/bench", []string{"internal/load/meter", "golang.org/x/net/dns/dnsmessage"}},
-		{"internal/load/...", append([]string{"internal/...", "github.com/pion/stun", "github.com/pion/turn/v2/..."}, vocabulary...)},
+		{"internal/load/...", append([]string{"internal/...", "golang.org/x/sys/unix", "github.com/pion/stun", "github.com/pion/turn/v2/..."}, vocabulary...)},
 		{"internal/...", append([]string{"internal/..."}, vocabulary...)},
 		{"examples/...", []string{"..."}},
 	}
@@ -78,6 +78,7 @@ var weight = map[string][]string{
 	"listen/stanza": addresses,
 	"c2s":           append([]string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto"}, addresses...),
 	"s2s":           append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
+	"stun":          {"github.com/pion/stun", "github.com/pion/dtls/v2", "github.com/pion/logging", "github.com/pion/transport/v2", "golang.org/x/crypto", "golang.org/x/sys"},
 	"component":     append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
 }
 

@@ -77,7 +77,7 @@ func TestRequest(t *testing.T) {
 
 		{"nonce of somebody else", change(func(q *request) { q.nonce = "f//499k954d6OL34oL9FSTvy64sA" }), result{code: 438, challenge: true}},
 		{"nonce without its features", change(func(q *request) {
-			q.nonce = strings.Replace(nonce, "gAAA", "AAAA", 1)
+			q.nonce = strings.Replace(nonce, "gAAB", "AAAA", 1)
 		}), result{code: 438, challenge: true}},
 		{"empty nonce", change(func(q *request) { q.nonce = "" }), result{code: 438, challenge: true}},
 		{"stale nonce before unknown user", change(func(q *request) { q.user, q.nonce = "nobody", "" }), result{code: 438, challenge: true}},
@@ -127,7 +127,7 @@ func TestChallenge(t *testing.T) {
 		t.Errorf("got algorithms %x, want 0002000000010000", got)
 	}
 	// Password algorithms is bit 0, the most significant; username anonymity, bit 1, is not set.
-	if nonce, _ := m.Get(stun.AttrNonce); !bytes.HasPrefix(nonce, []byte("obMatJos2gAAA")) || len(nonce) >= 128 {
+	if nonce, _ := m.Get(stun.AttrNonce); !bytes.HasPrefix(nonce, []byte("obMatJos2gAAB")) || len(nonce) >= 128 {
 		t.Errorf("got nonce %q", nonce)
 	}
 	if got := len(m.Raw()); got >= 200 {

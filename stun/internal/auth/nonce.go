@@ -12,9 +12,10 @@ import (
 )
 
 // nonceCookie begins every nonce: it says that we know RFC 8489, and in base64 the 24
-// security features, the first of which, password algorithms, is set (RFC 8489,
-// sections 9.2 and 18.1).
-const nonceCookie = "obMatJos2" + "gAAA"
+// security features (sections 9.2 and 18.1). Of these password algorithms is the first:
+// by the text the most significant bit, by the test vector of appendix B and clients
+// that follow it the least significant one. Both are set; others are to be ignored.
+const nonceCookie = "obMatJos2" + "gAAB"
 
 // A nonce is the cookie, and in base64: the time in seconds (4 bytes), the port (2),
 // and the HMAC of both and of the IP address (16).

@@ -91,6 +91,9 @@ func (f *Framer) Ready() bool {
 	return kind != Garbage || err != nil
 }
 
+// Empty says that nothing is buffered.
+func (f *Framer) Empty() bool { return f.start == f.end }
+
 // Rest returns what is buffered behind the frames that were taken, and forgets it: the
 // first bytes of what is no frames any more (RFC 6062, section 4.4). They are valid
 // until Fill.
