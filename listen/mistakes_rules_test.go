@@ -221,7 +221,7 @@ func TestMistakesOfSockets(t *testing.T) {
 			main.yml:4:63: listen[1].backlog: not allowed with transport: udp
 			main.yml:4:86: listen[1].use_proxy_protocol: not allowed with transport: udp
 			main.yml:4:109: listen[1].accept_interval: not allowed with transport: udp
-			main.yml:5:59: listen[2].tls: there is no TLS with transport: udp
+			main.yml:5:59: listen[2].tls: there is no TLS with transport: udp: DTLS is not supported
 			main.yml:6:49: listen[3].transport: want tcp or udp, got "sctp" (did you mean tcp?)
 			main.yml:7:23: listen[4].module: datagram speaks udp only; add transport: udp
 			main.yml:8:12: listen[5].port: a unix socket has no transport: udp

@@ -64,7 +64,7 @@ func TestMistakesOfOptions(t *testing.T) {
 			main.yml:13:15: listen[1].password: want a string, got a number; put it in quotes
 			main.yml:14:12: listen[1].hosts: want a map, got a list
 			main.yml:15:11: listen[2].port: want an integer from 0 to 65535 in decimal notation, got 0x50
-			main.yml:17:24: listen[2].turn_ipv4_address: want an IPv4 or IPv6 address, got "turn.example.org"
+			main.yml:17:24: listen[2].turn_ipv4_address: want an IPv4 address, got "turn.example.org"
 			main.yml:18:22: listen[2].turn_blacklist[0]: want an address or ADDRESS/LENGTH, got "10.0.0.0/33"
 			main.yml:19:20: listen[2].turn_min_port: want an integer from 1025 to 65535, got 80
 			main.yml:20:16: listen[2].auth_type: want user or anonymous, got "users" (did you mean user?)

@@ -3,6 +3,7 @@ package listen
 import (
 	"context"
 	"crypto/tls"
+	"iter"
 	"net"
 	"net/netip"
 	"time"
@@ -82,21 +83,42 @@ type componentOptions struct {
 }
 
 type stunOptions struct {
-	TLS            *tls.Config    `conf:"tls,certfile"`
-	Shaper         shaper.Rule    `conf:"shaper"`
-	SendTimeout    time.Duration  `conf:"send_timeout,ms,inf"`
+	TLS            *tls.Config    `conf:"tls,certfile,direct"`
+	Shaper         shaper.Rule    `conf:"shaper,stream"`
+	SendTimeout    time.Duration  `conf:"send_timeout,ms,inf,stream"`
 	UseTURN        bool           `conf:"use_turn"`
-	TURNIPv4       netip.Addr     `conf:"turn_ipv4_address"`
-	TURNIPv6       netip.Addr     `conf:"turn_ipv6_address"`
-	MinPort        int            `conf:"turn_min_port,min=1025,max=65535"`
-	MaxPort        int            `conf:"turn_max_port,min=1025,max=65535"`
-	MaxAllocations int            `conf:"turn_max_allocations,count=1000"`
-	MaxPermissions int            `conf:"turn_max_permissions,count=1000"`
+	TURNIPv4       netip.Addr     `conf:"turn_ipv4_address,ipv4,implies=use_turn"`
+	TURNIPv6       netip.Addr     `conf:"turn_ipv6_address,ipv6,implies=use_turn"`
+	MinPort        int            `conf:"turn_min_port,min=1025,max=65535,implies=use_turn"`
+	MaxPort        int            `conf:"turn_max_port,min=1025,max=65535,implies=use_turn"`
+	MaxAllocations int            `conf:"turn_max_allocations,count=1000,implies=use_turn"`
+	MaxPermissions int            `conf:"turn_max_permissions,count=1000,implies=use_turn"`
 	Blacklist      []netip.Prefix `conf:"turn_blacklist"`
-	AuthType       string         `conf:"auth_type,enum=user|anonymous"`
-	AuthRealm      string         `conf:"auth_realm"`
+	Alternate      netip.AddrPort `conf:"turn_alternate_server,implies=use_turn"`
+	AuthType       string         `conf:"auth_type,enum=user|anonymous,implies=use_turn"`
+	AuthRealm      string         `conf:"auth_realm,host,implies=use_turn"`
 	ServerName     string         `conf:"server_name"`
 }
+
+func stunDefaults() stunOptions {
+	return stunOptions{MinPort: 49152, MaxPort: 65535, AuthType: "user", AuthRealm: "localhost", SendTimeout: 15 * time.Second}
+}
+
+func (o stunOptions) Validate() iter.Seq2[string, string] {
+	return func(yield func(option, msg string) bool) {
+		if o.MinPort > o.MaxPort && !yield("turn_max_port", "is less than the least port") {
+			return
+		}
+		if o.ServerName == "nobody" && !yield("", "wants to be nobody") {
+			return
+		}
+		if o.TURNIPv6.IsValid() && !o.TURNIPv4.IsValid() {
+			yield("turn_ipv4_address", "must go with turn_ipv6_address here")
+		}
+	}
+}
+
+func (stunOptions) Readers() int { return 3 }
 
 type sipOptions struct {
 	TLS         *tls.Config   `conf:"tls,certfile"`
@@ -155,7 +177,7 @@ func testRegistry(more ...Part) *Registry {
 		StreamKind("ejabberd_c2s", idle[c2sOptions]{}, c2sDefaults),
 		StreamKind("ejabberd_s2s_in", idle[s2sOptions]{}, zero[s2sOptions]),
 		StreamKind("ejabberd_service", idle[componentOptions]{}, zero[componentOptions]),
-		DualKind("ejabberd_stun", idle[stunOptions]{}, zero[stunOptions]),
+		DualKind("ejabberd_stun", idle[stunOptions]{}, stunDefaults),
 		DualKind("ejabberd_sip", idle[sipOptions]{}, zero[sipOptions]),
 		StreamKind("ejabberd_http", idle[httpOptions]{}, zero[httpOptions]),
 		StreamKind("mod_mqtt", idle[mqttOptions]{}, zero[mqttOptions]),

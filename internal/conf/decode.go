@@ -38,8 +38,9 @@ type Options struct {
 }
 
 // Decode fills the options of an entry. A TLS field is set whenever there is a
-// certificate, for STARTTLS or for what is checked after it. Problems are reported to d; the
-// options then are of no use.
+// certificate, for STARTTLS or for what is checked after it; with the flag direct it is
+// set with tls: true only. Problems are reported to d, those
+// that a Validate method of the options finds among them; the options then are of no use.
 func (d *Document) Decode(s Schema, e Entry) Options {
 	v := s.def()
 	x := &filler{Document: d, entry: e}
@@ -97,6 +98,7 @@ type filler struct {
 
 func (x *filler) fill(v reflect.Value, s *Schema) {
 	n := x.entry.Node
+	before := len(x.errors)
 	for _, f := range s.fields {
 		field := v.Field(f.index)
 		switch {
@@ -114,8 +116,18 @@ func (x *filler) fill(v reflect.Value, s *Schema) {
 			if own == nil && f.global {
 				own = x.Top(f.Name)
 			}
+			if own != nil && f.stream && x.entry.Datagram {
+				x.Warnf(own, "has no effect with transport: udp")
+			}
 			x.set(field, f, own)
+			if own == nil && f.host {
+				x.firstHost(field, f)
+			}
 		}
+	}
+	x.implied(v, s)
+	if len(x.errors) == before {
+		x.validate(v)
 	}
 	if n != nil {
 		x.unknown(n, s)

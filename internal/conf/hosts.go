@@ -41,6 +41,16 @@ func (d *Document) Domain(n *Node) (string, bool) {
 	return host, true
 }
 
+// ownHost reads the name of a virtual host.
+func (d *Document) ownHost(n *Node) (string, bool) {
+	host, ok := d.Domain(n)
+	if ok && !slices.Contains(d.Hosts, host) {
+		d.Errorf(n, "%s is none of hosts", host).meant(host, d.Hosts)
+		return "", false
+	}
+	return host, ok
+}
+
 func (d *Document) unique(n *Node, host string) bool {
 	if slices.Contains(d.Hosts, host) {
 		d.Errorf(n, "%s is listed already", host)

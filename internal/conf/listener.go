@@ -98,8 +98,14 @@ func (p *listeners) listener(n *Node) {
 	}
 	o := p.Decode(kind.Schema, e)
 	s.Options, s.TLS, s.options, s.Settings = o.Value, o.TLS, o.Spec, o.Settings
-	if module == "ejabberd_service" {
+	if r, ok := o.Value.(interface{ Readers() int }); ok && s.udp {
+		s.Socket.Readers = r.Readers()
+	}
+	switch module {
+	case "ejabberd_service":
 		p.components(n)
+	case "ejabberd_stun":
+		p.relays(s, kind.Schema)
 	}
 	p.unlisted(n.Get("module"), module)
 	if handlers := n.Get("request_handlers"); handlers != nil {

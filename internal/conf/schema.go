@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	addrType     = reflect.TypeFor[netip.Addr]()
+	addrPortType = reflect.TypeFor[netip.AddrPort]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 	accessType   = reflect.TypeFor[acl.Access]()
 	shaperType   = reflect.TypeFor[shaper.Rule]()
@@ -54,6 +56,9 @@ type Field struct {
 	rule     bool     // rule
 	every    bool     // all
 	domains  bool     // domains
+	host     bool     // host
+	stream   bool     // stream
+	implies  string   // implies=NAME
 	family   string   // ipv4 or ipv6
 	big      int64    // big=N; 0: not given
 	notYet   string   // notyet=WHAT
@@ -62,6 +67,7 @@ type Field struct {
 	alpn     []string // alpn=a|b
 	ask      bool     // ask
 	client   bool     // client
+	direct   bool     // direct
 	nested   *Schema  // of struct values
 }
 
@@ -85,6 +91,14 @@ func (s Schema) Type() reflect.Type { return s.typ }
 
 // Fields returns the fields that are options, in the order of the struct.
 func (s Schema) Fields() []*Field { return s.fields }
+
+// named returns the field of an option, nil if there is none.
+func (s Schema) named(option string) *Field {
+	if i := slices.IndexFunc(s.fields, func(f *Field) bool { return f.Name == option }); i >= 0 {
+		return s.fields[i]
+	}
+	return nil
+}
 
 // Nested returns the schema of the struct that is the field's value, or the
 // element of its list or map.
@@ -124,6 +138,11 @@ func schemaOf(t reflect.Type) (*Schema, error) {
 			seen[f.Name] = sf.Name
 		}
 		s.fields = append(s.fields, f)
+	}
+	for _, f := range s.fields {
+		if sw := s.named(f.implies); f.implies != "" && (sw == nil || sw.Type.Kind() != reflect.Bool || sw.top || sw.global) {
+			return nil, fmt.Errorf("%s.%s: implies %s, which is no bool option of the struct", t, f.Go, f.implies)
+		}
 	}
 	return s, nil
 }
@@ -192,6 +211,8 @@ func (f *Field) flag(w string) error {
 		f.warning = value
 	case "prefix":
 		f.prefix = value
+	case "implies":
+		f.implies = value
 	case "alpn":
 		f.alpn = strings.Split(value, "|")
 	default:
@@ -220,12 +241,18 @@ func (f *Field) word(w string) error {
 		f.number = true
 	case "domains":
 		f.domains = true
+	case "host":
+		f.host = true
+	case "stream":
+		f.stream = true
 	case "ipv4", "ipv6":
 		f.family = w
 	case "ask":
 		f.ask = true
 	case "client":
 		f.client = true
+	case "direct":
+		f.direct = true
 	default:
 		if f.elem != tlsType {
 			return fmt.Errorf("unknown flag %q", w)
@@ -268,6 +295,8 @@ func (f *Field) check() error {
 		{"rule", f.rule, t == shaperType && !f.perHost},
 		{"all", f.every, t == reflect.SliceOf(prefixType)},
 		{"domains", f.domains, t.Kind() == reflect.Map},
+		{"host", f.host, t.Kind() == reflect.String && !f.perHost},
+		{"implies", f.implies != "", !f.top && !f.global},
 		{"ipv4 or ipv6", f.family != "", leaf(t) == addrType},
 		{"big", f.big != 0, t == durationType && !f.millis},
 		{"notyet", f.notYet != "", t.Kind() == reflect.Bool},
@@ -275,6 +304,7 @@ func (f *Field) check() error {
 		{"alpn", f.alpn != nil, t == tlsType},
 		{"ask", f.ask, t == tlsType},
 		{"client", f.client, t == tlsType && !f.ask},
+		{"direct", f.direct, t == tlsType && !f.client},
 		{"global", f.global, !f.top},
 	} {
 		if c.set && !c.ok {
@@ -299,7 +329,7 @@ func leaf(t reflect.Type) reflect.Type {
 // nested struct.
 func (f *Field) decodable(t reflect.Type) error {
 	switch t {
-	case durationType, addrType, prefixType, accessType, shaperType, tlsType:
+	case durationType, addrType, addrPortType, prefixType, accessType, shaperType, tlsType:
 		return nil
 	}
 	if isText(t) {

@@ -45,6 +45,23 @@ func TestSchemaRefusesBadTags(t *testing.T) {
 		{"domains of a list", struct {
 			A []string `conf:"a,domains"`
 		}{}, "flag domains does not go with []string"},
+		{"direct number", struct {
+			A int `conf:"a,direct"`
+		}{}, "flag direct does not go with int"},
+		{"host that is no text", struct {
+			A int `conf:"a,host"`
+		}{}, "flag host does not go with int"},
+		{"implies nothing", struct {
+			A int `conf:"a,implies=b"`
+		}{}, "implies b, which is no bool option of the struct"},
+		{"implies a number", struct {
+			A int `conf:"a,implies=b"`
+			B int `conf:"b"`
+		}{}, "implies b, which is no bool option"},
+		{"top-level key that implies", struct {
+			A int  `conf:"a,top,implies=b"`
+			B bool `conf:"b"`
+		}{}, "flag implies does not go"},
 		{"family of a prefix", struct {
 			A netip.Prefix `conf:"a,ipv4"`
 		}{}, "flag ipv4 or ipv6 does not go"},

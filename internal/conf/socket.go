@@ -77,7 +77,7 @@ func (p *listeners) socket(s *socket, kind ListenerKind, known bool) {
 	}
 	if v := n.Get("tls"); v != nil && s.udp {
 		if on, ok := p.Bool(v); ok && on {
-			p.Errorf(v, "there is no TLS with transport: udp")
+			p.Errorf(v, "there is no TLS with transport: udp: DTLS is not supported")
 		}
 	}
 }

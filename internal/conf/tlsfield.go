@@ -12,11 +12,15 @@ import (
 // of the listener.
 func (x *filler) tlsField(field reflect.Value, f *Field) {
 	if x.entry.Datagram {
-		x.noTLS(f)
+		x.noTLS(f, "transport: udp")
 		return
 	}
 	o := x.tlsOptions(f)
 	config := x.build(f, o)
+	if f.direct && !o.on {
+		x.noTLS(f, "tls: false")
+		return
+	}
 	if x.loaded.Len() == 0 && o.spec.CertFile == "" {
 		x.noteTLS(f.Name, "no certificate", []Setting{{Name: "certificate", value: "none"}})
 		x.noCertificate(o, f)
@@ -78,12 +82,12 @@ func (x *filler) build(f *Field, o *tlsOptions) *tls.Config {
 	return config
 }
 
-// noTLS warns of TLS options of a datagram socket. That it cannot have tls is
-// the caller's to say.
-func (x *filler) noTLS(f *Field) {
+// noTLS warns of TLS options of a socket that has no TLS. That one for datagrams
+// cannot have tls is the caller's to say.
+func (x *filler) noTLS(f *Field, cause string) {
 	for _, key := range f.Keys {
 		if n := x.entry.Node.Get(key); n != nil && key != "tls" {
-			x.Warnf(n, "has no effect with transport: udp")
+			x.Warnf(n, "has no effect with %s", cause)
 		}
 	}
 }

@@ -23,6 +23,18 @@ func isInfinity(n *Node) bool {
 
 // Bool reads true or false and ejabberd's other words for them.
 func (d *Document) Bool(n *Node) (value, ok bool) {
+	if value, ok = n.boolean(); ok {
+		return value, true
+	}
+	e := d.Errorf(n, "want true or false, got %s", n.What())
+	if low := strings.ToLower(n.Text); low != n.Text && n.scalar() {
+		e.meant(low, []string{"true", "false", "yes", "no", "on", "off"})
+	}
+	return false, false
+}
+
+// boolean returns the value of a word for true or false.
+func (n *Node) boolean() (value, ok bool) {
 	if n.Kind == Bool || n.Kind == String {
 		switch n.Text {
 		case "true", "yes", "on", "y":
@@ -30,10 +42,6 @@ func (d *Document) Bool(n *Node) (value, ok bool) {
 		case "false", "no", "off", "n":
 			return false, true
 		}
-	}
-	e := d.Errorf(n, "want true or false, got %s", n.What())
-	if low := strings.ToLower(n.Text); low != n.Text && n.scalar() {
-		e.meant(low, []string{"true", "false", "yes", "no", "on", "off"})
 	}
 	return false, false
 }
@@ -197,6 +205,18 @@ func (d *Document) addr(f *Field, n *Node) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// addrPort reads an IP address with a port.
+func (d *Document) addrPort(n *Node) (netip.AddrPort, bool) {
+	if n.Kind == String {
+		a, err := netip.ParseAddrPort(n.Text)
+		if err == nil && a.Port() != 0 && a.Addr().Zone() == "" {
+			return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), true
+		}
+	}
+	d.Errorf(n, "want ADDRESS:PORT or [ADDRESS]:PORT, got %s", n.What())
+	return netip.AddrPort{}, false
+}
+
 // Prefix reads an IP address or prefix. Host bits are dropped.
 func (d *Document) Prefix(n *Node) (netip.Prefix, bool) {
 	if n.Kind == String {
@@ -282,6 +302,10 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		x, ok := d.addr(f, n)
 		v.Set(reflect.ValueOf(x))
 		return v, x.String(), ok
+	case addrPortType:
+		x, ok := d.addrPort(n)
+		v.Set(reflect.ValueOf(x))
+		return v, x.String(), ok
 	case prefixType:
 		x, ok := d.Prefix(n)
 		v.Set(reflect.ValueOf(x))
@@ -316,7 +340,11 @@ func (d *Document) value(f *Field, t reflect.Type, n *Node) (v reflect.Value, sp
 		v.SetInt(x)
 		return v, strconv.FormatInt(x, 10), ok
 	case reflect.String:
-		x, ok := d.String(n)
+		read := d.String
+		if f.host {
+			read = d.ownHost
+		}
+		x, ok := read(n)
 		v.SetString(x)
 		if ok && !slices.Contains(f.enum, x) && slices.ContainsFunc(f.enum, KnownHandler) && KnownHandler(x) {
 			d.Errorf(n, "this build has no request handler %s", x)

@@ -15,6 +15,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/features/carbons"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/delegation"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/disco"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/extdisco"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
@@ -25,6 +26,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/features/vcard"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 	"github.com/tidewaiter/tidewaiter/s2s"
+	"github.com/tidewaiter/tidewaiter/stun"
 )
 
 // Modules are the modules with one host behind them. They serve one
@@ -33,9 +35,11 @@ type Modules struct {
 	C2S       *c2s.Server
 	S2S       *s2s.Server
 	Component *component.Server
+	STUN      *stun.Server
 
-	host *host.Host
-	log  *slog.Logger
+	host   *host.Host
+	relays *relayKind
+	log    *slog.Logger
 }
 
 // Options of New.
@@ -45,7 +49,9 @@ type Options struct {
 	// Resolver and Dial are those of s2s.Host. nil: those of the system.
 	Resolver s2s.Resolver
 	Dial     Dialer
-	Log      *slog.Logger // nil discards
+	// Relays is that of stun.Host. nil: that of the system.
+	Relays stun.Relays
+	Log    *slog.Logger // nil discards
 }
 
 // New returns the modules for a host. Stanzas for other domains go to S2S, unless
@@ -55,15 +61,19 @@ func New(h *host.Host, o Options) *Modules {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	log := func(pkg string) *slog.Logger { return o.Log.With(netserve.KeyPkg, pkg) }
-	clients, servers := C2S(h, log("c2s")), S2S(h, log("s2s"))
+	clients, servers, relays := C2S(h, log("c2s")), S2S(h, log("s2s")), STUN(h, log("stun"))
 	clients.Secret, servers.Secret = o.Secret, dialbackSecret(o.Secret)
+	relays.Relays = o.Relays
 	servers.Resolver, servers.Dial = o.Resolver, o.Dial
 	m := &Modules{
 		C2S:       c2s.New(clients),
 		S2S:       s2s.New(servers),
 		Component: component.New(Component(h, log("component"))),
+		STUN:      stun.New(relays),
 		host:      h, log: log("host"),
 	}
+	m.relays = &relayKind{Server: m.STUN, running: make(map[*relayListener]struct{})}
+	h.ExtDisco.SetLocal(m.relays.local)
 	if h.Local.Next == nil {
 		h.Local.Next = m.S2S
 	}
@@ -90,6 +100,7 @@ func (m *Modules) Registry() *listen.Registry {
 		listen.StreamKind("ejabberd_c2s", m.C2S, c2s.Defaults),
 		listen.StreamKind("ejabberd_s2s_in", m.S2S, s2s.Defaults),
 		listen.StreamKind("ejabberd_service", m.Component, component.Defaults),
+		listen.DualKind("ejabberd_stun", m.relays, stun.Defaults),
 		listen.TopSection(host.Defaults, func(o host.Options) {
 			if err := h.Configure(o); err != nil {
 				m.log.Error("the old options of the host stay", netserve.KeyErr, err)
@@ -113,6 +124,7 @@ func (m *Modules) Registry() *listen.Registry {
 		feature("mod_blocking", blocking.Defaults, h.Blocking.Configure),
 		feature("mod_carboncopy", carbons.Defaults, h.Carbons.Configure),
 		feature("mod_stanza_id", stanzaid.Defaults, h.StanzaID.Configure),
+		feature("mod_stun_disco", extdisco.Defaults, h.ExtDisco.Configure),
 		feature("mod_delegation", delegation.Defaults, h.Delegation.Configure),
 		feature("mod_privilege", privilege.Defaults, h.Privilege.Configure),
 		feature("mod_stream_mgmt", c2s.StreamManagementDefaults, m.C2S.SetStreamManagement),

@@ -71,8 +71,8 @@ func TestFullConfiguration(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("warnings: got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if len(c.Entries) != 7 {
-		t.Fatalf("got %d entries, want 7", len(c.Entries))
+	if len(c.Entries) != 9 {
+		t.Fatalf("got %d entries, want 9", len(c.Entries))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/component"
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/s2s"
+	"github.com/tidewaiter/tidewaiter/stun"
 )
 
 // Dialer is the Dial of s2s.Host.
@@ -43,6 +44,12 @@ func S2S(h *host.Host, log *slog.Logger) s2s.Host {
 // Component returns what component needs of a host, taken from h. log may be nil.
 func Component(h *host.Host, log *slog.Logger) component.Host {
 	return component.Host{Router: h.Local, Events: h, Log: log}
+}
+
+// STUN returns what stun needs of a host, taken from h: relays are for its accounts,
+// and for those to whom it gives credentials (XEP-0215). log may be nil.
+func STUN(h *host.Host, log *slog.Logger) stun.Host {
+	return stun.Host{Accounts: relayUsers{h.TURN}, Log: log}
 }
 
 // dialbackSecret makes the secret of s2s of that of c2s, which nobody can tell by

@@ -310,3 +310,73 @@ func TestMistakesOfComponents(t *testing.T) {
 		`},
 	})
 }
+
+func TestMistakesOfRelays(t *testing.T) {
+	mistakes(t, []mistake{
+		{"none", `
+			hosts: [harbour.test]
+			certfiles: [harbour.pem]
+			auth_password_format: scram
+			modules: {mod_stun_disco: {}}
+			listen:
+			  - {port: 3478, transport: udp, module: ejabberd_stun, turn_ipv4_address: 192.0.2.1, turn_blacklist: 10.0.0.1}
+			  - {port: 3478, module: ejabberd_stun, turn_ipv4_address: 192.0.2.1, turn_max_lifetime: 10 min}
+			  - {port: 5349, module: ejabberd_stun, tls: true}
+		`, ``},
+		{"values", `
+			hosts: [harbour.test]
+			listen:
+			  - port: 3478
+			    ip: 127.0.0.1
+			    transport: udp
+			    tls: true
+			    module: ejabberd_stun
+			    auth_type: anonymus
+			    auth_realm: lagoon.test
+			    server_name: 5
+			    turn_min_port: 1024
+			    turn_max_port: 65536
+			    turn_max_allocations: 0
+			    turn_max_permissions: none
+			    turn_max_lifetime: infinity
+			    turn_allocation_rate: -1
+			    turn_user_rate: 1 MB
+			    turn_blacklist: {}
+			    turn_whitelist: 10.0.0.0/40
+			    turn_alternate_server: "2001:db8::1:3478"
+			    turn_whitelits: 10.0.0.1
+			    protocol_options: [no_tlsv1]
+		`, `
+			main.yml:6:10: listen[0].tls: there is no TLS with transport: udp: DTLS is not supported
+			main.yml:8:16: listen[0].auth_type: want user or anonymous, got "anonymus" (did you mean anonymous?)
+			main.yml:9:17: listen[0].auth_realm: lagoon.test is none of hosts (did you mean harbour.test?)
+			main.yml:10:18: listen[0].server_name: want a string, got the number 5; put it in quotes
+			main.yml:11:20: listen[0].turn_min_port: want an integer from 1025 to 65535, got 1024
+			main.yml:12:20: listen[0].turn_max_port: want an integer from 1025 to 65535, got 65536
+			main.yml:13:27: listen[0].turn_max_allocations: want an integer from 1 to 2147483647, got 0
+			main.yml:14:27: listen[0].turn_max_permissions: want an integer from 1 to 2147483647, got "none"
+			main.yml:15:24: listen[0].turn_max_lifetime: want seconds or a time with its unit such as 15 s or 500 ms, got "infinity"
+			main.yml:16:27: listen[0].turn_allocation_rate: want an integer of at least 0, got -1
+			main.yml:17:21: listen[0].turn_user_rate: want an integer of at least 0, got "1 MB"
+			main.yml:19:21: listen[0].turn_whitelist: want an address or ADDRESS/LENGTH, got "10.0.0.0/40"
+			main.yml:20:28: listen[0].turn_alternate_server: want ADDRESS:PORT or [ADDRESS]:PORT, got "2001:db8::1:3478"
+			main.yml:21:5: listen[0].turn_whitelits: unknown option of ejabberd_stun (did you mean turn_whitelist?)
+			main.yml:22:5: listen[0].protocol_options: unknown option of ejabberd_stun
+		`},
+		{"contradictions", `
+			hosts: [harbour.test]
+			listen:
+			  - {port: 1, ip: 192.0.2.1, module: ejabberd_stun, turn_min_port: 50001, turn_max_port: 50000}
+			  - {port: 2, ip: 192.0.2.1, module: ejabberd_stun, turn_max_port: 2000, turn_max_lifetime: 5 min}
+			  - {port: 3, ip: 192.0.2.1, module: ejabberd_stun, use_turn: false, turn_max_port: 2000}
+			  - {port: 4, ip: 192.0.2.1, module: ejabberd_stun, turn_max_allocations: infinity, turn_max_permissions: unlimited}
+		`, `
+			main.yml:3:90: listen[0].turn_max_port: 50000 is less than turn_min_port, 50001
+			main.yml:4:68: listen[1].turn_max_port: 2000 is less than turn_min_port, 49152
+			main.yml:4:93: listen[1].turn_max_lifetime: want at least 10m0s, got 5m0s
+			warning: main.yml:5:85: listen[2].turn_max_port: has no effect with use_turn: false
+			warning: main.yml:6:75: listen[3].turn_max_allocations: infinity means 65536 here; write a number
+			warning: main.yml:6:107: listen[3].turn_max_permissions: unlimited means 65536 here; write a number
+		`},
+	})
+}

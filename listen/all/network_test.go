@@ -26,15 +26,18 @@ import (
 // server of a domain is.
 type network struct {
 	mu      sync.Mutex
-	sockets map[string]*listentest.Listener // by address
-	servers map[string]netip.AddrPort       // by domain
-	asked   map[string]int                  // how often the DNS was, by domain
-	dialled int                             // how often somebody connected by dial
+	sockets map[string]*listentest.Listener   // by address
+	packets map[string]*listentest.PacketConn // by address
+	servers map[string]netip.AddrPort         // by domain
+	asked   map[string]int                    // how often the DNS was, by domain
+	relays  int                               // how many were opened
+	dialled int                               // how often somebody connected by dial
 }
 
 func newNetwork() *network {
 	return &network{
 		sockets: make(map[string]*listentest.Listener),
+		packets: make(map[string]*listentest.PacketConn),
 		servers: make(map[string]netip.AddrPort),
 		asked:   make(map[string]int),
 	}
@@ -46,11 +49,13 @@ func (n *network) bind(_ context.Context, network, address string, _ listen.Sock
 	if err != nil {
 		return nil, nil, err
 	}
-	if strings.HasPrefix(network, "udp") {
-		return nil, listentest.NewPacketConnAt(at), nil
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if strings.HasPrefix(network, "udp") {
+		pc := listentest.NewPacketConnAt(at)
+		n.packets[address] = pc
+		return nil, pc, nil
+	}
 	ln := listentest.NewListenerAt(at)
 	n.sockets[address] = ln
 	return ln, nil, nil
@@ -67,6 +72,37 @@ func (n *network) socket(t *testing.T, address string) *listentest.Listener {
 	}
 	return ln
 }
+
+// packet returns a socket for datagrams that was bound.
+func (n *network) packet(t *testing.T, address string) *listentest.PacketConn {
+	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	pc := n.packets[address]
+	if pc == nil {
+		t.Fatalf("nobody listens for datagrams at %s", address)
+	}
+	return pc
+}
+
+// AllocatePacketConn opens the socket of a relay.
+func (n *network) AllocatePacketConn(network string, port int) (net.PacketConn, net.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	at := netip.AddrPortFrom(relayIP, uint16(port))
+	if port == 0 {
+		n.relays++
+		at = netip.AddrPortFrom(relayIP, uint16(50000+n.relays))
+	}
+	if network != "udp4" {
+		return nil, nil, fmt.Errorf("%s: no such relays here", network)
+	}
+	pc := listentest.NewPacketConnAt(at)
+	return pc, pc.LocalAddr(), nil
+}
+
+// relayIP is that of relays, which the page about listen modules names.
+var relayIP = netip.MustParseAddr("10.20.30.1")
 
 // serve makes an address that of the server of a domain.
 func (n *network) serve(domain, address string) {
@@ -149,7 +185,7 @@ func run(t *testing.T, n *network, parts ...listen.Part) *program {
 			t.Fatal(err)
 		}
 	}
-	p := &program{T: t, net: n, host: h, modules: all.New(h, all.Options{Resolver: n, Dial: n.dial})}
+	p := &program{T: t, net: n, host: h, modules: all.New(h, all.Options{Resolver: n, Dial: n.dial, Relays: n})}
 	p.reg = p.modules.Registry()
 	p.reg.Add(parts...)
 	p.server = listen.New(p.reg, listen.ServerOptions{Bind: n.bind})

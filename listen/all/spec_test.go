@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/tidewaiter/tidewaiter/listen"
@@ -27,15 +28,9 @@ func (standIn) Listen(ctx context.Context, _ net.Listener, _ standInOptions) err
 	return context.Cause(ctx)
 }
 
-func (standIn) ListenPacket(ctx context.Context, _ net.PacketConn, _ standInOptions) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
 func standIns() []listen.Part {
 	none := func() standInOptions { return standInOptions{} }
 	return []listen.Part{
-		listen.DualKind("ejabberd_stun", standIn{}, none),
 		listen.StreamKind("ejabberd_http", standIn{}, none),
 	}
 }
@@ -43,6 +38,28 @@ func standIns() []listen.Part {
 // specExample returns one of the two long examples of ejabberd's page about
 // listen modules, as it is printed but for the folder of its certificates.
 func specExample(t *testing.T, i int, dir string) string {
+	t.Helper()
+	blocks := specBlocks(t, dir)
+	return blocks[len(blocks)-2+i]
+}
+
+// specSTUN returns one of the two examples of ejabberd_stun.
+func specSTUN(t *testing.T, i int, dir string) string {
+	t.Helper()
+	var found []string
+	for _, block := range specBlocks(t, dir) {
+		if n := strings.Count(block, "module: "); n > 0 && n == strings.Count(block, "module: ejabberd_stun\n") {
+			found = append(found, block)
+		}
+	}
+	if len(found) != 2 {
+		t.Fatalf("the page has %d examples of ejabberd_stun, want 2", len(found))
+	}
+	return found[i]
+}
+
+// specBlocks returns the YAML blocks of the page.
+func specBlocks(t *testing.T, dir string) (blocks []string) {
 	t.Helper()
 	page := os.Getenv("TIDEWAITER_LISTEN_SPEC")
 	if page == "" {
@@ -52,12 +69,46 @@ func specExample(t *testing.T, i int, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := regexp.MustCompile("(?ms)^``` ?yaml\n(.*?)^```").FindAllSubmatch(text, -1)
+	folders := regexp.MustCompile(`/(?:etc/ejabberd|path/to)/`)
+	for _, m := range regexp.MustCompile("(?ms)^``` ?yaml\n(.*?)^```").FindAllSubmatch(text, -1) {
+		blocks = append(blocks, folders.ReplaceAllString(string(m[1]), dir+"/"))
+	}
 	if len(blocks) < 2 {
 		t.Fatalf("%s has %d YAML blocks", page, len(blocks))
 	}
-	block := blocks[len(blocks)-2+i][1]
-	return regexp.MustCompile(`/(?:etc/ejabberd|path/to)/`).ReplaceAllString(string(block), dir+"/")
+	return blocks
+}
+
+// Binding requests are answered, whatever the transport.
+func TestSpecSTUN(t *testing.T) {
+	dir, ca, n := t.TempDir(), newAuthority(t), newNetwork()
+	ca.write(t, filepath.Join(dir, "server.pem"), "localhost")
+	p := run(t, n)
+	p.apply(filepath.Join(dir, "ejabberd.yml"), specSTUN(t, 0, dir))
+	binding(t, n.packet(t, "0.0.0.0:3478").Dial())
+	binding(t, n.socket(t, "0.0.0.0:3478").Dial())
+	binding(t, tls.Client(n.socket(t, "0.0.0.0:5349").Dial(), &tls.Config{ServerName: "localhost", RootCAs: ca.pool}))
+	if _, err := relay(t, n, "0.0.0.0:3478", "ana", password); err == nil {
+		t.Error("there are relays without use_turn")
+	}
+}
+
+// Users of the domain have relays at the address that the page names.
+func TestSpecTURN(t *testing.T) {
+	n := newNetwork()
+	p := run(t, n)
+	p.apply("ejabberd.yml", specSTUN(t, 1, ""))
+	const server = "0.0.0.0:3478"
+	binding(t, n.packet(t, server).Dial())
+	got, err := relay(t, n, server, "ana", password)
+	if err != nil || got.Addr() != relayIP {
+		t.Errorf("got a relay at %v, error %v, want one at %v", got, err, relayIP)
+	}
+	for _, c := range []struct{ user, password string }{{"ana", "guess"}, {"nobody", password}, {"", ""}} {
+		if got, err := relay(t, n, server, c.user, c.password); err == nil {
+			t.Errorf("%q has a relay at %v by the password %q", c.user, got, c.password)
+		}
+	}
 }
 
 // Three domains, of which one has a certificate of its own; the names of the
@@ -70,6 +121,7 @@ func TestSpecThreeDomains(t *testing.T) {
 	p := run(t, n, standIns()...)
 	p.apply(filepath.Join(dir, "ejabberd.yml"), specExample(t, 0, dir)+"ca_file: ca.pem\n")
 	far := join(t, n, ca, "far.example", "[2001:db8::1]:5269")
+	binding(t, n.packet(t, "0.0.0.0:3478").Dial())
 
 	for _, domain := range []string{"example.com", "example.org", "example.net"} {
 		n.serve(domain, "[::]:5269")
