@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -127,6 +126,9 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	var there []*peer
 	for _, p := range b.peers {
+		if !b.needs(p) {
+			continue
+		}
 		p.dir = filepath.Join(b.dir, p.name)
 		err := p.prepare(ctx, b)
 		switch {
@@ -193,9 +195,17 @@ func (b *bench) commit(ctx context.Context) string {
 	return hash
 }
 
+// needs reports whether there is a row for servers of a peer's kind.
+func (b *bench) needs(p *peer) bool {
+	return slices.ContainsFunc(b.rows, func(r row) bool { return r.profile.kind()&p.kinds != 0 })
+}
+
 // concerns reports whether a row measures a peer. A row of two kinds of servers
 // is Tidewaiter's.
 func (b *bench) concerns(r *row, p *peer) bool {
+	if r.profile.kind()&p.kinds == 0 {
+		return false
+	}
 	switch r.with {
 	case "":
 		return !p.bare || !r.pure
@@ -260,35 +270,12 @@ func (b *bench) measure(ctx context.Context, r *row, p *peer, round int) (again 
 	return true, nil
 }
 
-// arguments returns those of the load generator.
-func (b *bench) arguments(r *row, p, other *peer) ([]string, error) {
-	args := slices.Clone(r.args)
-	if r.own > 0 {
-		args = append(args, "-user", r.name, "-accounts", strconv.Itoa(r.own))
-	}
-	second := loopback(p.at.second)
-	switch r.command {
-	case "component":
-		args = append(args, "-component-addr", second, "-component-domain", componentDomain, "-secret", componentSecret)
-	case "federation":
-		args = append(args, "-peer-addr", other.running.addr, "-peer-domain", other.at.domain, "-peer-pid", strconv.Itoa(other.running.pid()))
-	case "domains":
-		port, err := freePort()
-		if err != nil {
-			return nil, err
-		}
-		b.names.set("*."+idleSuffix, port)
-		args = append(args, "-addr", second, "-listen", loopback(port), "-suffix", idleSuffix)
-	}
-	return args, nil
-}
-
-// idleSuffix is what the names of remote domains that do nothing end with.
-const idleSuffix = "idle.example"
-
 // record notes the result of one server.
 func (b *bench) record(r *row, p *peer, round int, result meter.Result) error {
 	result.Label = p.name
+	if n := result.Settings["skipped"]; n != "" {
+		b.note("%s, %s: the rate was not kept in a run: there was no room for %s requests", r.title, p.title, n)
+	}
 	b.results[r.name][p.name] = append(b.results[r.name][p.name], result)
 	fmt.Fprintf(b.log, "%-14s %-10s round %d: %s %s\n", r.name, p.name, round+1, figure(r.value(&result)), r.unit)
 	if b.out == nil {
@@ -308,10 +295,13 @@ func (b *bench) ready(ctx context.Context, r *row, p *peer) error {
 	if err := p.start(ctx, b, r.profile, r.fresh); err != nil {
 		return err
 	}
-	if p.bare || r.nobody {
+	if p.bare || r.nobody || p.kinds&forXMPP == 0 {
 		return nil
 	}
 	accounts := []string{"-accounts", strconv.Itoa(b.accounts(r))}
+	if r.profile.turn {
+		accounts = []string{"-user", turnPrefix, "-password", turnPassword, "-accounts", "1"}
+	}
 	if p.running != before {
 		if err := b.register(ctx, p, accounts); err != nil {
 			return err
@@ -343,7 +333,7 @@ func (b *bench) accounts(r *row) int {
 }
 
 func (b *bench) register(ctx context.Context, p *peer, args []string) error {
-	_, code, err := b.generate(ctx, p, "register", args...)
+	_, code, err := b.generate(ctx, p, "register", append(b.target(p), args...)...)
 	if code != 0 && err == nil {
 		err = fmt.Errorf("exit status %d", code)
 	}
@@ -351,40 +341,4 @@ func (b *bench) register(ctx context.Context, p *peer, args []string) error {
 		return fmt.Errorf("creating accounts: %w", err)
 	}
 	return nil
-}
-
-// Exit statuses of the load generator.
-const (
-	exitFaults     = 3
-	exitNotOffered = 4
-	exitNoRoom     = 5
-)
-
-// generate runs the load generator. The error is what it has to say; there may
-// be a result all the same.
-func (b *bench) generate(ctx context.Context, p *peer, command string, args ...string) (r meter.Result, code int, err error) {
-	all := []string{
-		command, "-addr", p.running.addr, "-pid", strconv.Itoa(p.running.pid()),
-		"-domain", p.at.domain, "-accounts", strconv.Itoa(b.scale.accounts),
-	}
-	if p.bare {
-		all = append(all, "-no-from")
-	}
-	cmd := exec.CommandContext(ctx, b.load, append(all, args...)...)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) {
-			return r, -1, err
-		}
-		code = exit.ExitCode()
-	}
-	if code != 0 && code != exitFaults {
-		return r, code, errors.New(strings.TrimSpace(said.String()))
-	}
-	if code == exitFaults {
-		_, _ = b.log.Write(said.Bytes())
-	}
-	return r, code, json.Unmarshal(out.Bytes(), &r)
 }

@@ -145,14 +145,17 @@ func TestConfigurationsFollowTheProfile(t *testing.T) {
 	defer names.close()
 	b := &bench{cert: "/somewhere/cert.pem", ca: "/somewhere/ca.pem", store: "storage: disk", names: names}
 	for _, c := range []struct {
-		file                                string
-		managed, stored, component, servers string
+		file                                      string
+		managed, stored, component, servers, turn string
 	}{
-		{"tidewaiter.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in"},
-		{"ejabberd.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in"},
-		{"prosody.cfg.lua", `"smacks"`, "", "component_secret", "s2s_ports"},
+		{"tidewaiter.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in", "ejabberd_stun"},
+		{"ejabberd.yml", "mod_stream_mgmt", "mod_offline", "ejabberd_service", "ejabberd_s2s_in", "ejabberd_stun"},
+		{"prosody.cfg.lua", `"smacks"`, "", "component_secret", "s2s_ports", ""},
 	} {
-		for _, p := range []profile{{}, {managed: true}, {stored: true}, {component: true}, {servers: true}} {
+		for _, p := range []profile{{}, {managed: true}, {stored: true}, {component: true}, {servers: true}, {turn: true}} {
+			if p.turn && c.turn == "" { // it is none for that
+				continue
+			}
 			path, err := configure(b, c.file, place{profile: p, dir: t.TempDir(), domain: "one.example", port: 5222, second: 5777})
 			if err != nil {
 				t.Fatal(err)
@@ -170,12 +173,113 @@ func TestConfigurationsFollowTheProfile(t *testing.T) {
 				want bool
 			}{
 				{c.managed, p.managed || p.stored}, {c.stored, p.stored}, {c.component, p.component}, {componentDomain, p.component},
-				{c.servers, p.servers}, {b.ca, p.servers}, {"5777", p.component || p.servers},
+				{c.servers, p.servers}, {b.ca, p.servers}, {"5777", p.component || p.servers || p.turn}, {c.turn, p.turn}, {"auth_password_format: plain", p.turn},
 			} {
 				if got := strings.Contains(text, part.what); part.what != "" && got != part.want {
 					t.Errorf("%s of %+v: %s: got %v, want %v", c.file, p, part.what, got, part.want)
 				}
 			}
+		}
+	}
+}
+
+func TestConfigurationOfCoturn(t *testing.T) {
+	names, err := serveNames()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer names.close()
+	at := place{profile: profile{turn: true}, dir: t.TempDir(), domain: "localhost", second: 5777}
+	path, err := configure(&bench{names: names}, "turnserver.conf", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"listening-port=5777\n", "realm=localhost\n", "user=turn0:pass\n", "min-port=40000\nmax-port=60999\n", "userdb=" + at.dir + "/"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("got\n%s\nwant in it %s", text, want)
+		}
+	}
+}
+
+// TestRowsOfSTUN runs no servers.
+func TestRowsOfSTUN(t *testing.T) {
+	o, err := parse(strings.Fields("-workloads stun-udp,stun-tcp,turn-200"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &o.bench
+	var got []string
+	for i := range b.rows {
+		for _, p := range b.peers {
+			if b.concerns(&b.rows[i], p) {
+				got = append(got, b.rows[i].name+" "+p.name)
+			}
+		}
+	}
+	want := []string{
+		"stun-udp tidewaiter", "stun-udp ejabberd", "stun-udp coturn", "stun-udp floor",
+		"stun-tcp tidewaiter", "stun-tcp ejabberd", "stun-tcp coturn",
+		"turn-200 tidewaiter", "turn-200 ejabberd", "turn-200 coturn",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	p := b.peer("coturn")
+	p.running, p.at = &process{addr: "127.0.0.1:1"}, place{profile: b.rows[0].profile, second: 2}
+	args, err := b.arguments(&b.rows[0], p, nil)
+	if text := strings.Join(args, " "); err != nil || !strings.HasSuffix(text, "-loss 1 -addr 127.0.0.1:2 -user turn0 -password pass") || strings.Contains(text, "-domain") {
+		t.Errorf("got %s, %v", text, err)
+	}
+	if p := b.peer("prosody"); b.needs(p) {
+		t.Error("Prosody is started for rows of STUN")
+	}
+	for _, c := range []struct {
+		peer  string
+		ports int
+	}{{"tidewaiter", 2}, {"coturn", 1}, {"floor", 1}} {
+		at := place{profile: profile{turn: true}}
+		listens, err := b.peer(c.peer).ports(&at)
+		if err != nil || len(listens) != c.ports || at.second == 0 {
+			t.Errorf("%s: got %q, %v; want %d that accept connections", c.peer, listens, err, c.ports)
+		}
+	}
+}
+
+// TestTablesOfTwoKinds has columns for those alone that a table is about, and two
+// figures of one run.
+func TestTablesOfTwoKinds(t *testing.T) {
+	o, err := parse(strings.Fields("-peers tidewaiter,prosody,coturn,floor -workloads chat,stun-udp-paced"), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &o.bench
+	b.results = map[string]map[string][]meter.Result{"chat": {}, "stun-udp-paced": {}}
+	for name, r := range map[string]meter.Result{
+		"tidewaiter": {PerServerCPU: 200000, P99: 0.25},
+		"coturn":     {PerServerCPU: 100000, P99: 1, Count: 693, Unanswered: 7, Drops: meter.Drops{Receive: 1200, Send: 34}, Settings: map[string]string{"skipped": "5"}},
+	} {
+		if err := b.record(&b.rows[1], b.peer(name), 0, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out strings.Builder
+	b.table(&out, machine{}, time.Now())
+	for _, want := range []string{
+		"Tidewaiter, Prosody, coturn, bare sockets. Rounds",
+		"\n|  | unit | Tidewaiter | Prosody | bare sockets | to bare sockets |\n",
+		"in the worst run: coturn 1.00 % (1,234 datagrams were dropped by the kernel).\n",
+		"- Binding over UDP, 20,000 requests a second, coturn: the rate was not kept in a run: there was no room for 5 requests\n",
+		"\n|  | unit | Tidewaiter | coturn | bare sockets | to coturn | to bare sockets |\n" +
+			"| --- | --- | --: | --: | --: | --: | --: |\n" +
+			"| Binding over UDP, 20,000 requests a second | µs of the processor | **5.00** | **10.0** | – | 2.00 | – |\n" +
+			"| latency (p99) of Binding over UDP, 20,000 requests a second | ms | **0.250** | **1.00** | – | 4.00 | – |\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("got\n%s\nwant in it\n%s", &out, want)
 		}
 	}
 }

@@ -25,6 +25,23 @@ type profile struct {
 	stored    bool // offline messages, and with them stream management
 	component bool // a port for components
 	servers   bool // a port for other servers, which must use TLS
+	turn      bool // a port for STUN and TURN, by UDP and TCP
+}
+
+// kind says what servers are for.
+type kind uint8
+
+const (
+	forXMPP kind = 1 << iota
+	forSTUN
+)
+
+// kind returns that of the servers that a profile is for.
+func (p profile) kind() kind {
+	if p.turn {
+		return forSTUN
+	}
+	return forXMPP
 }
 
 // place says how and where a server runs.
@@ -33,7 +50,7 @@ type place struct {
 	dir    string // for its data
 	domain string
 	port   int // for clients
-	second int // for components or servers, as the profile says
+	second int // for components, servers or relays, as the profile says
 }
 
 // The component of all servers with a port for components.
@@ -42,10 +59,22 @@ const (
 	componentSecret = "secret"
 )
 
+// The account for relays, which is made in-band where the server is one of XMPP, and
+// the ports of relays.
+const (
+	turnPrefix   = "turn"
+	turnUser     = turnPrefix + "0"
+	turnPassword = "pass"
+	turnMinPort  = 40000
+	turnMaxPort  = 60999
+)
+
 // peer is a server that can be measured.
 type peer struct {
-	name  string // for -peers
-	title string // for people
+	name   string // for -peers
+	title  string // for people
+	kinds  kind   // what it is measured as
+	versus bool   // Tidewaiter is held against it
 
 	// prepare finds or builds the program; errNotInstalled.
 	prepare func(ctx context.Context, b *bench) error
@@ -65,7 +94,7 @@ func (p *peer) domain() string { return p.name + ".example" }
 
 // twin returns a second server of the same kind.
 func (p *peer) twin() *peer {
-	return &peer{name: p.name + twinSuffix, title: p.title, command: p.command, dir: p.dir + twinSuffix}
+	return &peer{name: p.name + twinSuffix, title: p.title, kinds: p.kinds, command: p.command, dir: p.dir + twinSuffix}
 }
 
 const twinSuffix = "-2"
@@ -73,10 +102,11 @@ const twinSuffix = "-2"
 // allPeers returns the peers in the order of the table.
 func allPeers() []*peer {
 	return []*peer{
-		{name: "tidewaiter", title: "Tidewaiter", prepare: prepareTidewaiter, command: tidewaiter},
-		{name: "ejabberd", title: "ejabberd", prepare: prepareEjabberd, command: ejabberd},
-		{name: "prosody", title: "Prosody", prepare: prepareProsody, command: prosody},
-		{name: "floor", title: "bare sockets", prepare: prepareFloor, command: floor, bare: true},
+		{name: "tidewaiter", title: "Tidewaiter", prepare: prepareTidewaiter, command: tidewaiter, kinds: forXMPP | forSTUN},
+		{name: "ejabberd", title: "ejabberd", prepare: prepareEjabberd, command: ejabberd, kinds: forXMPP | forSTUN, versus: true},
+		{name: "prosody", title: "Prosody", prepare: prepareProsody, command: prosody, kinds: forXMPP},
+		{name: "coturn", title: "coturn", prepare: prepareCoturn, command: coturn, kinds: forSTUN, versus: true},
+		{name: "floor", title: "bare sockets", prepare: prepareFloor, command: floor, kinds: forXMPP | forSTUN, bare: true, versus: true},
 	}
 }
 
@@ -93,13 +123,14 @@ func configure(b *bench, name string, at place) (path string, err error) {
 	}
 	var out bytes.Buffer
 	if err := t.Execute(&out, struct {
-		Cert, CA, Dir, Store, Domain        string
-		Port, Second, Names                 int
-		Managed, Stored, Component, Servers bool
-		ComponentDomain, ComponentSecret    string
+		Cert, CA, Dir, Store, Domain              string
+		Port, Second, Names, MinPort, MaxPort     int
+		Managed, Stored, Component, Servers, TURN bool
+		ComponentDomain, ComponentSecret          string
+		TURNUser, TURNPassword                    string
 	}{
-		b.cert, b.ca, at.dir, b.store, at.domain, at.port, at.second, b.names.addr().Port,
-		at.managed || at.stored, at.stored, at.component, at.servers, componentDomain, componentSecret,
+		b.cert, b.ca, at.dir, b.store, at.domain, at.port, at.second, b.names.addr().Port, turnMinPort, turnMaxPort,
+		at.managed || at.stored, at.stored, at.component, at.servers, at.turn, componentDomain, componentSecret, turnUser, turnPassword,
 	}); err != nil {
 		return "", err
 	}
@@ -179,6 +210,9 @@ func floor(b *bench, at place) (*exec.Cmd, error) {
 	if at.component {
 		args = append(args, "-component-addr", loopback(at.second))
 	}
+	if at.turn {
+		args = append(args, "-stun-addr", loopback(at.second))
+	}
 	return exec.Command(b.peer("floor").program, args...), nil
 }
 
@@ -257,6 +291,21 @@ func prosody(b *bench, at place) (*exec.Cmd, error) {
 	return withDescriptors(b.peer("prosody").program, "-F", "--config", config), nil
 }
 
+func prepareCoturn(ctx context.Context, b *bench) (err error) {
+	p := b.peer("coturn")
+	p.program, err = find("turnserver", "/usr/sbin", "/usr/local/bin")
+	p.version = packaged(ctx, "coturn")
+	return err
+}
+
+func coturn(b *bench, at place) (*exec.Cmd, error) {
+	config, err := configure(b, "turnserver.conf", at)
+	if err != nil {
+		return nil, err
+	}
+	return withDescriptors(b.peer("coturn").program, "-c", config), nil
+}
+
 // packaged returns the version of a Debian package, "" when it is none.
 func packaged(ctx context.Context, name string) string {
 	out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Version}", name).Output()
@@ -280,16 +329,9 @@ func (p *peer) start(ctx context.Context, b *bench, want profile, fresh bool) er
 	if want.servers {
 		at.domain = p.domain()
 	}
-	var err error
-	if at.port, err = freePort(); err != nil {
+	listens, err := p.ports(&at)
+	if err != nil {
 		return err
-	}
-	listens := []string{loopback(at.port)}
-	if want.component || want.servers {
-		if at.second, err = freePort(); err != nil {
-			return err
-		}
-		listens = append(listens, loopback(at.second))
 	}
 	cmd, err := p.command(b, at)
 	if err != nil {
@@ -303,6 +345,26 @@ func (p *peer) start(ctx context.Context, b *bench, want profile, fresh bool) er
 		b.names.set(at.domain, at.second)
 	}
 	return nil
+}
+
+// ports chooses those of a place, and returns what accepts connections when the peer
+// is ready.
+func (p *peer) ports(at *place) (listens []string, err error) {
+	if p.kinds&forXMPP != 0 {
+		if at.port, err = freePort(); err != nil {
+			return nil, err
+		}
+		listens = append(listens, loopback(at.port))
+	}
+	if at.component || at.servers || at.turn {
+		if at.second, err = freePort(); err != nil {
+			return nil, err
+		}
+		if !(at.turn && p.bare) { // that answers datagrams alone, before it takes connections
+			listens = append(listens, loopback(at.second))
+		}
+	}
+	return listens, nil
 }
 
 func (p *peer) stop() {

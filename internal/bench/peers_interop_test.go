@@ -10,7 +10,7 @@ import (
 // TestOtherServers runs the other servers, where they are installed.
 func TestOtherServers(t *testing.T) {
 	all := &bench{peers: allPeers()}
-	for _, name := range []string{"ejabberd", "prosody"} {
+	for _, name := range []string{"ejabberd", "prosody", "coturn"} {
 		t.Run(name, func(t *testing.T) {
 			if err := all.peer(name).prepare(t.Context(), all); errors.Is(err, errNotInstalled) {
 				t.Skip(err)

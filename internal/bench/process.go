@@ -131,14 +131,24 @@ func withDescriptors(name string, args ...string) *exec.Cmd {
 	return exec.Command(sh, append([]string{"-c", `ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"`, name}, args...)...)
 }
 
-// freePort returns a port of 127.0.0.1 that nobody uses.
+// freePort returns a port of 127.0.0.1 that nobody uses, neither by TCP nor by UDP.
 func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		pc, err := net.ListenPacket("udp", ln.Addr().String())
+		if err := ln.Close(); err != nil {
+			return 0, err
+		}
+		switch {
+		case err == nil:
+			return ln.Addr().(*net.TCPAddr).Port, pc.Close()
+		case !errors.Is(err, syscall.EADDRINUSE):
+			return 0, err
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
 }
 
 func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

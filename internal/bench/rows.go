@@ -25,6 +25,7 @@ type scale struct {
 	clients  int           // of a component
 	domains  int           // idle ones
 	quiet    time.Duration // before their memory is read
+	relays   int           // idle ones
 }
 
 func usualScale() scale {
@@ -32,15 +33,16 @@ func usualScale() scale {
 		accounts: 2000, pairs: 50, warm: time.Second, measured: 4 * time.Second,
 		logins: 1000, passes: 3, idle: 2000, settle: 5 * time.Second,
 		users: 200, contacts: 20, each: 500, sessions: []int{100, 1000, 5000, 15000},
-		clients: 20, domains: 1000, quiet: 3 * time.Second,
+		clients: 20, domains: 1000, quiet: 3 * time.Second, relays: 2000,
 	}
 }
 
-// row is one row of the table.
+// row is one row of the table, or several of the same runs.
 type row struct {
 	name    string // for -workloads
 	title   string
 	unit    string
+	also    *row // title, unit, value and lower of a further row
 	profile profile
 	fresh   bool // each run has a newly started server
 	command string
@@ -109,7 +111,9 @@ func rows(s scale) []row {
 	list = append(list, serviceRows(s)...)
 	list = append(list, secondRows(s)...)
 	list = append(list, idleRows(s)...)
-	return append(list, domainRow(s))
+	list = append(list, domainRow(s))
+	list = append(list, bindingRows(s)...)
+	return append(list, relayRows(s)...)
 }
 
 func loginRows(s scale) []row {

@@ -16,7 +16,7 @@ func tiny() scale {
 		accounts: 20, pairs: 4, warm: 50 * time.Millisecond, measured: 100 * time.Millisecond,
 		logins: 20, passes: 1, idle: 20, settle: 10 * time.Millisecond,
 		users: 8, contacts: 4, each: 20, sessions: []int{12, 30},
-		clients: 4, domains: 10, quiet: 10 * time.Millisecond,
+		clients: 4, domains: 10, quiet: 10 * time.Millisecond, relays: 20,
 	}
 }
 

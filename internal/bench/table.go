@@ -8,32 +8,36 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
-// table writes the results as Markdown.
+// table writes the results as Markdown: a table for each kind of servers.
 func (b *bench) table(w io.Writer, m machine, now time.Time) {
 	fmt.Fprintf(w, "By `go run ./internal/bench` on %s: %s. Servers and clients share it.\n", now.Format(time.DateOnly), m)
 	var versions []string
 	for _, p := range b.peers {
-		versions = append(versions, strings.TrimSpace(p.title+" "+p.version))
+		if b.needs(p) {
+			versions = append(versions, strings.TrimSpace(p.title+" "+p.version))
+		}
 	}
 	fmt.Fprintf(w, "%s. Rounds: %d, the servers by turns; cells are the median (lowest–highest).\n", strings.Join(versions, ", "), b.rounds)
-	fmt.Fprintf(w, "The servers have what the row needs and nothing else, one certificate (P-256), TLS 1.3 with X25519.\n")
-	fmt.Fprintf(w, "Bare sockets is a Go program that forwards bytes and checks nothing, passwords included.\n")
-	if slices.ContainsFunc(b.rows, func(r row) bool { return r.with != "" }) {
-		fmt.Fprintf(w, "Messages between servers go over TLS all the way, half of them in each direction; where the servers differ, the figures are of one run.\n")
-	}
 	if share := b.others(m.cores); share > 0 {
 		fmt.Fprintf(w, "Other programs took %.0f %% of the processors meanwhile (median of all runs).\n", 100*share)
 	}
-	fmt.Fprintln(w)
-	b.head(w)
-	for i := range b.rows {
-		b.row(w, &b.rows[i])
-	}
-	fmt.Fprintln(w)
-	if b.compares() {
-		fmt.Fprintln(w, "The last columns hold Tidewaiter against the others by the medians: above 1 it is better.")
+	for _, k := range []kind{forXMPP, forSTUN} {
+		s := b.section(k)
+		if len(s.rows) == 0 {
+			continue
+		}
+		fmt.Fprintln(w)
+		if k == forXMPP {
+			b.aboutXMPP(w)
+		} else {
+			b.aboutSTUN(w)
+		}
+		fmt.Fprintln(w)
+		b.write(w, s)
 	}
 	if shares := b.federated(); len(shares) > 0 {
 		fmt.Fprintf(w, "A processor second brings so many times as many messages between two servers of one kind as within one server, both over TLS: %s.\n",
@@ -41,6 +45,89 @@ func (b *bench) table(w io.Writer, m machine, now time.Time) {
 	}
 	for _, n := range b.notes {
 		fmt.Fprintf(w, "- %s\n", n)
+	}
+}
+
+// aboutXMPP says what the reader of that table should know.
+func (b *bench) aboutXMPP(w io.Writer) {
+	fmt.Fprintf(w, "XMPP. The servers have what the row needs and nothing else, one certificate (P-256), TLS 1.3 with X25519.\n")
+	fmt.Fprintf(w, "Bare sockets is a Go program that forwards bytes and checks nothing, passwords included.\n")
+	if slices.ContainsFunc(b.rows, func(r row) bool { return r.with != "" }) {
+		fmt.Fprintf(w, "Messages between servers go over TLS all the way, half of them in each direction; where the servers differ, the figures are of one run.\n")
+	}
+}
+
+// aboutSTUN is aboutXMPP for the other table.
+func (b *bench) aboutSTUN(w io.Writer) {
+	fmt.Fprintf(w, "STUN and TURN. The servers have one account with the same long-term credentials, no quotas, and leave to relay to loopback, which they refuse otherwise.\n")
+	fmt.Fprintf(w, "For a server, a round trip by a relay is four datagrams; an allocation is a challenge, the allocation and its end, from an address of its own.\n")
+	fmt.Fprintf(w, "Memory is that of the process: what the kernel needs for sockets is not in it. Bare sockets is a Go program that answers datagrams with a Binding answer, whatever they say.\n")
+	if list := b.unanswered(); len(list) > 0 {
+		fmt.Fprintf(w, "Requests by datagrams that were not answered, in the worst run: %s.\n", strings.Join(list, ", "))
+	}
+}
+
+// unanswered says for each peer how many requests got lost in its worst run, and how
+// many datagrams the kernel has dropped meanwhile.
+func (b *bench) unanswered() (list []string) {
+	for _, p := range b.peers {
+		var worst meter.Result
+		share := 0.0
+		for _, byPeer := range b.results {
+			for _, r := range byPeer[p.name] {
+				if s := float64(r.Unanswered) / float64(max(r.Unanswered+r.Count, 1)); s > share {
+					share, worst = s, r
+				}
+			}
+		}
+		if share > 0 {
+			list = append(list, fmt.Sprintf("%s %s %% (%s datagrams were dropped by the kernel)", p.title, figure(100*share), group(float64(worst.Drops.Sum()))))
+		}
+	}
+	return list
+}
+
+// section is the table for one kind of servers.
+type section struct {
+	rows   []row
+	peers  []*peer
+	versus []*peer // that Tidewaiter is held against
+}
+
+func (b *bench) section(k kind) (s section) {
+	for _, r := range b.rows {
+		if r.profile.kind() != k {
+			continue
+		}
+		s.rows = append(s.rows, r)
+		if r.also != nil {
+			further := r
+			further.title, further.unit, further.value, further.lower = r.also.title, r.also.unit, r.also.value, r.also.lower
+			s.rows = append(s.rows, further)
+		}
+	}
+	ours := b.peer("tidewaiter") != nil
+	for _, p := range b.peers {
+		if p.kinds&k == 0 {
+			continue
+		}
+		s.peers = append(s.peers, p)
+		if p.versus && ours {
+			s.versus = append(s.versus, p)
+		}
+	}
+	return s
+}
+
+// write writes the table itself.
+func (b *bench) write(w io.Writer, s section) {
+	s.head(w)
+	for i := range s.rows {
+		b.row(w, s, &s.rows[i])
+	}
+	fmt.Fprintln(w)
+	if len(s.versus) > 0 {
+		fmt.Fprintln(w, "The last columns hold Tidewaiter against the others by the medians: above 1 it is better.")
 	}
 }
 
@@ -91,27 +178,13 @@ func (b *bench) others(cores int) float64 {
 	return median(shares)
 }
 
-// references are the peers that Tidewaiter is held against.
-func (b *bench) references() (list []*peer) {
-	for _, name := range []string{"ejabberd", "floor"} {
-		if p := b.peer(name); p != nil {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
-func (b *bench) compares() bool { return b.peer("tidewaiter") != nil && len(b.references()) > 0 }
-
-func (b *bench) head(w io.Writer) {
+func (s section) head(w io.Writer) {
 	cells := []string{"", "unit"}
-	for _, p := range b.peers {
+	for _, p := range s.peers {
 		cells = append(cells, p.title)
 	}
-	if b.compares() {
-		for _, p := range b.references() {
-			cells = append(cells, "to "+p.title)
-		}
+	for _, p := range s.versus {
+		cells = append(cells, "to "+p.title)
 	}
 	writeCells(w, cells)
 	for i := range cells {
@@ -124,10 +197,10 @@ func (b *bench) head(w io.Writer) {
 
 func writeCells(w io.Writer, cells []string) { fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | ")) }
 
-func (b *bench) row(w io.Writer, r *row) {
+func (b *bench) row(w io.Writer, s section, r *row) {
 	cells := []string{r.title, r.unit}
 	medians := make(map[string]float64)
-	for _, p := range b.peers {
+	for _, p := range s.peers {
 		v := b.values(r, p)
 		if len(v) == 0 {
 			cells = append(cells, "–")
@@ -140,10 +213,8 @@ func (b *bench) row(w io.Writer, r *row) {
 		}
 		cells = append(cells, cell)
 	}
-	if b.compares() {
-		for _, p := range b.references() {
-			cells = append(cells, ratio(medians["tidewaiter"], medians[p.name], r.lower))
-		}
+	for _, p := range s.versus {
+		cells = append(cells, ratio(medians["tidewaiter"], medians[p.name], r.lower))
 	}
 	writeCells(w, cells)
 }

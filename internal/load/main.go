@@ -1,5 +1,6 @@
-// Command load puts load on an XMPP server, checks everything that it does with
-// it, and prints what it has measured as one line of JSON. It connects to
+// Command load puts load on an XMPP server, or on one of STUN and TURN, checks
+// everything that it does with it, and prints what it has measured as one line of
+// JSON. It connects to
 // loopback addresses only, unless it is told otherwise.
 //
 // Exit status: 0 all is well, 1 the run failed, 2 wrong usage, 3 the server did
@@ -20,12 +21,14 @@ import (
 	"runtime/pprof"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 	"github.com/tidewaiter/tidewaiter/internal/load/xmpp"
 )
 
 const usage = `usage: load WORKLOAD [flags]
 
+XMPP:
   register   creates the accounts in-band
   login      logins: connection, TLS, SASL, resource, presence
   chat       pairs of clients exchange messages, with -sm by stream management
@@ -36,6 +39,12 @@ const usage = `usage: load WORKLOAD [flags]
   domains    memory of idle streams with the servers of many domains
   presence   users with rosters log in and change their presence
   offline    messages are stored for users that are not there, and fetched
+
+STUN and TURN:
+  stun       clients ask for their address (Binding), over UDP or, with -tcp, TCP
+  turn       clients send to a peer by relays, and get it back
+  allocations      allocations are made and given back
+  idle-allocations memory of allocations with a permission and a channel
 
 load WORKLOAD -h lists the flags.
 `
@@ -55,15 +64,31 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// workload is what runs.
-type workload interface {
-	Run(ctx context.Context, t *xmpp.Target) (meter.Result, error)
+// workload is what runs against a server, which T describes.
+type workload[T any] interface {
+	Run(ctx context.Context, target *T) (meter.Result, error)
+}
+
+// job is a workload with its server.
+type job interface {
+	Run(ctx context.Context) (meter.Result, error)
+}
+
+// against is the job of a workload for servers of one kind.
+type against[T any] struct {
+	workload workload[T]
+	target   *T
+}
+
+func (a against[T]) Run(ctx context.Context) (meter.Result, error) {
+	return a.workload.Run(ctx, a.target)
 }
 
 // command is a parsed command line.
 type command struct {
-	target   xmpp.Target
-	workload func() workload // of the flags, once they are parsed
+	job      func() job // of the flags, once they are parsed
+	errors   io.Writer
+	pid      int
 	anywhere bool
 	address  []address // of all flags that have one
 	label    string
@@ -97,7 +122,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.limit, errLimit)
 	defer cancel()
-	r, err := c.workload().Run(ctx, &c.target)
+	r, err := c.job().Run(ctx)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", args[0], errors.Join(err, context.Cause(ctx)))
 		return failure(err)
@@ -112,7 +137,7 @@ func failure(err error) int {
 	switch {
 	case errors.Is(err, xmpp.ErrNotOffered):
 		return exitNotOffered
-	case errors.Is(err, xmpp.ErrNoRoom):
+	case errors.Is(err, crowd.ErrNoRoom):
 		return exitNoRoom
 	}
 	return exitFailed
@@ -151,30 +176,19 @@ func startProfile(path string) (stop func(), err error) {
 // parse reads a command line. With -h it prints the flags and returns
 // flag.ErrHelp.
 func parse(args []string, help io.Writer) (*command, error) {
-	c := &command{target: xmpp.Target{Errors: help}}
+	c := &command{errors: help}
 	set := flag.NewFlagSet("load "+args[0], flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	t := &c.target
-	t.Dial = c.dial(set, "addr", "127.0.0.1:5222", "of the server")
 	set.BoolVar(&c.anywhere, "anywhere", false, "connect to an address that is not loopback, too")
-	set.IntVar(&t.PID, "pid", 0, "the server's process, to measure it")
+	set.IntVar(&c.pid, "pid", 0, "the server's process, to measure it")
 	set.StringVar(&c.label, "label", "", "label of the result")
 	set.DurationVar(&c.limit, "limit", 10*time.Minute, "how long the run may take")
 	set.StringVar(&c.profile, "cpuprofile", "", "write a profile of this client to a `file`")
-	set.StringVar(&t.Domain, "domain", "localhost", "virtual host")
-	set.StringVar(&t.User, "user", "u", "accounts are called `prefix`0, prefix1, …")
-	set.StringVar(&t.Password, "password", "pass", "of all accounts")
-	set.IntVar(&t.Accounts, "accounts", 1000, "number of accounts")
-	set.StringVar(&t.Mechanism, "mechanism", "", "PLAIN or SCRAM-SHA-1 (default: the latter, where it is offered)")
-	set.BoolVar(&t.TLS, "tls", false, "use STARTTLS")
-	set.BoolVar(&t.AnyKeyExchange, "any-key-exchange", false, "do not hold TLS to X25519")
-	set.BoolVar(&t.NoEcho, "no-echo", false, "a login ends when the presence was written, not when it comes back")
-	set.BoolVar(&t.NoFrom, "no-from", false, "do not check the senders of messages")
-	set.DurationVar(&t.LoginTimeout, "login-timeout", time.Minute, "how long one login may take")
-	set.DurationVar(&t.Patience, "patience", 5*time.Second, "how long nothing may arrive until what is missing counts as lost")
-	set.IntVar(&t.Logins, "at-a-time", 20, "clients that log in at a time")
 	var ok bool
-	if c.workload, ok = c.flags(set, args[0]); !ok {
+	if c.job, ok = c.xmpp(set, args[0]); !ok {
+		c.job, ok = c.stun(set, args[0])
+	}
+	if !ok {
 		return nil, fmt.Errorf("unknown workload %q\n\n%s", args[0], usage)
 	}
 	if err := set.Parse(args[1:]); err != nil {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/stun"
 	"github.com/tidewaiter/tidewaiter/internal/load/xmpp"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"go.uber.org/goleak"
@@ -44,5 +46,27 @@ func TestForwards(t *testing.T) {
 		if err != nil || r.Count != 2003 || r.Faults.Sum() != 0 {
 			t.Errorf("TLS %v: got %d round trips, %+v, %v; want 2003 and no faults", encrypted, r.Count, r.Faults, err)
 		}
+	}
+}
+
+// TestAnswersBinding has it check the answers.
+func TestAnswersBinding(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("datagrams in batches are for Linux")
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- answerBinding(conn) }()
+	target := &stun.Target{Addr: conn.LocalAddr().String()}
+	r, err := stun.Binding{Sockets: 4, Window: 64, Duration: 100 * time.Millisecond}.Run(t.Context(), target)
+	if err != nil || r.Count == 0 || r.Faults.Sum() != r.Faults.Lost {
+		t.Errorf("got %d answers, %+v, %v; want some and no faults", r.Count, r.Faults, err)
+	}
+	conn.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("after the end: got %v", err)
 	}
 }

@@ -40,6 +40,11 @@ type Result struct {
 	RSSAfter  float64 `json:"rss_after_kib"`
 	KiBEach   float64 `json:"kib_each"`
 
+	// Of datagrams, which may get lost: how many things were not answered, and
+	// what the kernel has dropped meanwhile.
+	Unanswered int64 `json:"unanswered,omitempty"`
+	Drops      Drops `json:"drops,omitzero"`
+
 	Faults Faults `json:"faults"`
 }
 
@@ -98,6 +103,22 @@ func (r *Result) Latencies(h *Histogram) {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// Before notes the memory of the server's process before the first connection;
+// 0 stands for no process.
+func (r *Result) Before(pid int) (err error) {
+	r.RSSBefore, err = RSS(pid)
+	return err
+}
+
+// After notes it at the end, while a number of connections are still there.
+func (r *Result) After(pid, connections int) (err error) {
+	r.RSSAfter, err = RSS(pid)
+	if connections > 0 {
+		r.KiBEach = (r.RSSAfter - r.RSSBefore) / float64(connections)
+	}
+	return err
+}
+
 // Set notes a setting of the run.
 func (r *Result) Set(name string, value any) {
 	if r.Settings == nil {
@@ -127,6 +148,9 @@ func (r *Result) Print(w io.Writer) {
 		fmt.Fprintf(w, "other server %.2f s, ", r.PeerCPU)
 	}
 	fmt.Fprintf(w, "client %.2f s, others %.2f s\n", r.ClientCPU, r.OtherCPU)
+	if r.Unanswered > 0 || r.Drops.Sum() > 0 {
+		fmt.Fprintf(w, "  unanswered %d; the kernel has dropped %d when receiving and %d when sending\n", r.Unanswered, r.Drops.Receive, r.Drops.Send)
+	}
 	if r.Note != "" {
 		fmt.Fprintf(w, "  %s\n", r.Note)
 	}

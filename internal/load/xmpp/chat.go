@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -260,7 +261,7 @@ func (c *chat) pace(ctx context.Context, most int64) {
 	for i := int64(0); ctx.Err() == nil && i < most; i++ {
 		due := start.Add(time.Duration(float64(i) * gap))
 		const soon = 50 * time.Microsecond
-		if d := time.Until(due); d > soon && sleep(ctx, d) != nil {
+		if d := time.Until(due); d > soon && crowd.Sleep(ctx, d) != nil {
 			return
 		}
 		if c.measuring.Load() {
@@ -291,7 +292,7 @@ func (c *chat) settle(ctx context.Context) {
 	if !c.Managed {
 		return
 	}
-	_ = parallel(len(c.pairs), len(c.pairs), func(i int) error {
+	_ = crowd.Parallel(len(c.pairs), len(c.pairs), func(i int) error {
 		p := c.pairs[i]
 		p.check.faults.WrongAck = p.sender.settle(ctx, c.t.patience())
 		return nil

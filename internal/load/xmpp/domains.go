@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/certs"
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -74,7 +75,7 @@ func (w Domains) Run(ctx context.Context, t *Target) (meter.Result, error) {
 		return r, err
 	}
 	d.close(first)
-	if err := sleep(ctx, w.Settle); err != nil {
+	if err := crowd.Sleep(ctx, w.Settle); err != nil {
 		return r, err
 	}
 	return d.measure(ctx)
@@ -96,7 +97,7 @@ func (d *domains) measure(ctx context.Context) (meter.Result, error) {
 		return r, err
 	}
 	defer d.close(all)
-	if err := sleep(ctx, d.Settle); err != nil {
+	if err := crowd.Sleep(ctx, d.Settle); err != nil {
 		return r, err
 	}
 	after, err := meter.Read(d.t.PID)
@@ -117,7 +118,7 @@ func (d *domains) measure(ctx context.Context) (meter.Result, error) {
 // which each needs a stream in each direction. After an error none is left.
 func (d *domains) connect(ctx context.Context, prefix string, n int) ([]*remoteDomain, error) {
 	all := make([]*remoteDomain, n)
-	err := parallel(n, d.t.logins(), func(i int) error {
+	err := crowd.Parallel(n, d.t.logins(), func(i int) error {
 		one, err := d.add(fmt.Sprintf("%s%d.%s", prefix, i, d.Suffix))
 		if err != nil {
 			return err
@@ -212,7 +213,7 @@ func (one *remoteDomain) broken(t *Target) (n int64) {
 // close ends the streams of domains, some of which may be nil, and all of the
 // server's.
 func (d *domains) close(all []*remoteDomain) {
-	_ = parallel(len(all), d.t.logins(), func(i int) error {
+	_ = crowd.Parallel(len(all), d.t.logins(), func(i int) error {
 		if all[i] != nil && all[i].out != nil {
 			all[i].out.Close()
 		}

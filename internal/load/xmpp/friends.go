@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 )
 
 // befriend subscribes the contacts of a ring to one another, where they are not
@@ -16,7 +18,7 @@ func (t *Target) befriend(ctx context.Context, users, contacts int) error {
 	clients := make([]*Client, users)
 	defer func() { t.closeMany(clients) }()
 	strangers := make([][]string, users) // by user, the contacts without a subscription
-	err := parallel(users, t.logins(), func(i int) error {
+	err := crowd.Parallel(users, t.logins(), func(i int) error {
 		c, err := t.login(ctx, i, options{resource: "friends", absent: true})
 		if err != nil {
 			return err
@@ -78,7 +80,7 @@ func (t *Target) subscribe(ctx context.Context, clients []*Client, strangers [][
 			return err
 		}
 	}
-	err := parallel(len(clients), t.logins(), func(i int) error {
+	err := crowd.Parallel(len(clients), t.logins(), func(i int) error {
 		return t.ask(ctx, clients[i], strangers[i], &seen, &approved[i])
 	})
 	if err != nil {
@@ -87,7 +89,7 @@ func (t *Target) subscribe(ctx context.Context, clients []*Client, strangers [][
 	// What was approved is in the roster of both sides when the server has dealt
 	// with what they sent.
 	stop()
-	return parallel(len(clients), t.logins(), func(i int) error {
+	return crowd.Parallel(len(clients), t.logins(), func(i int) error {
 		clients[i].goOn(t.patience())
 		_, err := clients[i].roster()
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -29,7 +30,7 @@ func (w Idle) Run(ctx context.Context, t *Target) (meter.Result, error) {
 		return r, err
 	}
 	t.closeMany(first)
-	if err := sleep(ctx, w.Settle); err != nil {
+	if err := crowd.Sleep(ctx, w.Settle); err != nil {
 		return r, err
 	}
 	if r, err = t.start("idle"); err != nil {
@@ -44,7 +45,7 @@ func (w Idle) Run(ctx context.Context, t *Target) (meter.Result, error) {
 		return r, err
 	}
 	defer t.closeMany(clients)
-	if err := sleep(ctx, w.Settle); err != nil {
+	if err := crowd.Sleep(ctx, w.Settle); err != nil {
 		return r, err
 	}
 	after, err := meter.Read(t.PID)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -58,7 +59,7 @@ func (w Logins) pass(ctx context.Context, t *Target, r *meter.Result, latency *m
 		return meter.Spent{}, err
 	}
 	var mu sync.Mutex
-	err = parallel(w.Clients, t.logins(), func(i int) error {
+	err = crowd.Parallel(w.Clients, t.logins(), func(i int) error {
 		start := time.Now()
 		c, err := t.login(ctx, i, options{resource: "login"})
 		took := time.Since(start)

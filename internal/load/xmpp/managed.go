@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 )
 
 const nsSM = "urn:xmpp:sm:3"
@@ -130,14 +132,14 @@ func (c *Client) settle(ctx context.Context, timeout time.Duration) int64 {
 	}
 	const pause = 5 * time.Millisecond
 	for waited := time.Duration(0); c.sm.acked.Load() != sent; waited += pause {
-		if waited >= timeout || sleep(ctx, pause) != nil {
+		if waited >= timeout || crowd.Sleep(ctx, pause) != nil {
 			return c.sm.wrong.Load() + 1
 		}
 	}
 	// A server may answer several requests at once. One that does not might
 	// still say something else.
 	for waited := time.Duration(0); waited < tail && c.sm.heard.Load() < asked; waited += pause {
-		if sleep(ctx, pause) != nil {
+		if crowd.Sleep(ctx, pause) != nil {
 			break
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -177,7 +178,7 @@ func (f *offline) fetch(ctx context.Context, r *meter.Result) error {
 		return err
 	}
 	var n atomic.Int64
-	err = parallel(f.Pairs, f.t.logins(), func(i int) error {
+	err = crowd.Parallel(f.Pairs, f.t.logins(), func(i int) error {
 		got, err := f.collect(ctx, i, f.Messages)
 		n.Add(got)
 		return err
@@ -193,7 +194,7 @@ func (f *offline) fetch(ctx context.Context, r *meter.Result) error {
 	fetched.Counted(n.Load(), "", after.Since(before))
 	r.Set("fetched_per_second", int64(fetched.PerSecond))
 	r.Set("fetched_per_server_cpu_s", int64(fetched.PerServerCPU))
-	return parallel(f.Pairs, f.t.logins(), func(i int) error {
+	return crowd.Parallel(f.Pairs, f.t.logins(), func(i int) error {
 		_, err := f.collect(ctx, i, 0)
 		return err
 	})

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -124,7 +125,7 @@ func (s *storm) logIn(ctx context.Context, r *meter.Result) error {
 	if err != nil {
 		return err
 	}
-	err = parallel(s.Users, s.t.logins(), func(i int) error {
+	err = crowd.Parallel(s.Users, s.t.logins(), func(i int) error {
 		c, err := s.t.login(ctx, i, options{resource: "presence" + s.run, roster: true, absent: true, buffer: 4 * defaultBuffer})
 		if err != nil {
 			return err
@@ -245,7 +246,7 @@ func (s *storm) change(ctx context.Context) (meter.Spent, error) {
 	}
 	defer writers.Wait()
 	defer stop()
-	if err := sleep(ctx, s.Warm); err != nil {
+	if err := crowd.Sleep(ctx, s.Warm); err != nil {
 		return meter.Spent{}, err
 	}
 	before, err := meter.Read(s.t.PID)
@@ -253,7 +254,7 @@ func (s *storm) change(ctx context.Context) (meter.Spent, error) {
 		return meter.Spent{}, err
 	}
 	s.measuring.Store(true)
-	if err := sleep(ctx, s.Duration); err != nil {
+	if err := crowd.Sleep(ctx, s.Duration); err != nil {
 		return meter.Spent{}, err
 	}
 	s.measuring.Store(false)

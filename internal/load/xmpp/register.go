@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -24,7 +25,7 @@ func (w Register) Run(ctx context.Context, t *Target) (meter.Result, error) {
 		return r, err
 	}
 	var existed atomic.Int64
-	err = parallel(t.Accounts, t.logins(), func(i int) error {
+	err = crowd.Parallel(t.Accounts, t.logins(), func(i int) error {
 		is, err := t.register(ctx, i)
 		if is {
 			existed.Add(1)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 )
 
@@ -92,7 +93,7 @@ type options struct {
 // of them is left.
 func (t *Target) loginMany(ctx context.Context, first, n int, o options) ([]*Client, error) {
 	clients := make([]*Client, n)
-	err := parallel(n, t.logins(), func(i int) error {
+	err := crowd.Parallel(n, t.logins(), func(i int) error {
 		c, err := t.login(ctx, first+i, o)
 		clients[i] = c
 		return err
@@ -135,7 +136,7 @@ func (t *Target) wait(ctx context.Context, done func() (int64, bool)) error {
 		if ok {
 			return nil
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := crowd.Sleep(ctx, pause); err != nil {
 			return err
 		}
 		if n != last {
@@ -148,42 +149,12 @@ func (t *Target) wait(ctx context.Context, done func() (int64, bool)) error {
 // closeMany ends the streams of clients; some may be nil. It waits for the
 // server's side to end as well, so that no session is left to the next run.
 func (t *Target) closeMany(clients []*Client) {
-	_ = parallel(len(clients), t.logins(), func(i int) error {
+	_ = crowd.Parallel(len(clients), t.logins(), func(i int) error {
 		if clients[i] != nil {
 			clients[i].Close()
 		}
 		return nil
 	})
-}
-
-// parallel calls f for 0 to n-1 in w goroutines and returns the first error,
-// after which no more calls begin.
-func parallel(n, w int, f func(int) error) error {
-	var mu sync.Mutex
-	var first error
-	next := 0
-	take := func() (int, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		next++
-		return next - 1, next <= n && first == nil
-	}
-	var wg sync.WaitGroup
-	for range min(n, max(w, 1)) {
-		wg.Go(func() {
-			for i, ok := take(); ok; i, ok = take() {
-				if err := f(i); err != nil {
-					mu.Lock()
-					if first == nil {
-						first = err
-					}
-					mu.Unlock()
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return first
 }
 
 // newRun returns what tells the messages of this run from those of others:
@@ -193,53 +164,21 @@ func newRun() string { return fmt.Sprintf("%08x", rand.Uint32()) }
 // start begins a result.
 func (t *Target) start(workload string) (meter.Result, error) {
 	r := meter.Result{Workload: workload}
-	var err error
-	r.RSSBefore, err = meter.RSS(t.PID)
-	return r, err
+	return r, r.Before(t.PID)
 }
 
 // finish completes a result for a number of connections that are still there.
 func (t *Target) finish(r *meter.Result, connections int, first *Client) error {
-	var err error
-	r.RSSAfter, err = meter.RSS(t.PID)
-	if connections > 0 {
-		r.KiBEach = (r.RSSAfter - r.RSSBefore) / float64(connections)
-	}
 	if first != nil && first.tls != "" {
 		r.Set("tls", first.tls)
 	}
-	return err
+	return r.After(t.PID, connections)
 }
 
 // room checks that this process and the server may open so many connections.
 func (t *Target) room(connections int) error {
-	const spare = 100
 	if t.InMemory {
 		return nil
 	}
-	for _, p := range []struct {
-		who string
-		pid int
-	}{{"this process", 0}, {"the server", t.PID}} {
-		if n, ok := meter.Descriptors(p.pid); ok && n < connections+spare {
-			return fmt.Errorf("%w: %d connections: %s may have %d files open; raise ulimit -n", ErrNoRoom, connections, p.who, n)
-		}
-	}
-	return nil
-}
-
-// ErrNoRoom says that the system does not allow as many connections as a
-// workload needs.
-var ErrNoRoom = errors.New("not enough descriptors")
-
-// sleep waits for d, or until ctx ends, whose cause it returns.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return crowd.Room(connections, t.PID)
 }

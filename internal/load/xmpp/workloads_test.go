@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/load/crowd"
 	"github.com/tidewaiter/tidewaiter/internal/load/meter"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 	"go.uber.org/goleak"
@@ -273,8 +274,8 @@ func TestRoomIsChecked(t *testing.T) {
 	}
 	w := smallChat()
 	w.Idle = n
-	if _, err := w.Run(t.Context(), startFake(t, &fake{})); !errors.Is(err, ErrNoRoom) {
-		t.Errorf("got %v, want %v", err, ErrNoRoom)
+	if _, err := w.Run(t.Context(), startFake(t, &fake{})); !errors.Is(err, crowd.ErrNoRoom) {
+		t.Errorf("got %v, want %v", err, crowd.ErrNoRoom)
 	}
 }
 
