@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 
 	"github.com/tidewaiter/tidewaiter/listen"
@@ -36,7 +38,16 @@ func check(f flags, w io.Writer) int {
 	}
 	c, err := s.load()
 	status := report(w, c, err)
-	if old == nil || status != statusOK {
+	if status != statusOK {
+		return status
+	}
+	switch f.dns {
+	case dnsPrint:
+		newZone(c).print(w)
+	case dnsVerify:
+		return newZone(c).verify(context.Background(), w, net.DefaultResolver)
+	}
+	if old == nil {
 		return status
 	}
 	if status, err = diff(w, old, c); err != nil {

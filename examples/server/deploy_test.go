@@ -48,7 +48,7 @@ func TestProductionConfiguration(t *testing.T) {
 	if status := check(productionConfig(t), &out); status != statusOK {
 		t.Errorf("got status %d:\n%s", status, &out)
 	}
-	allowed := regexp.MustCompile(`: modules\.mod_\w+: (known to ejabberd, has no effect here|always on, its options have no effect here)$|^3 listeners, \d+ warnings?$`)
+	allowed := regexp.MustCompile(`: modules\.mod_\w+: (known to ejabberd, has no effect here|always on, its options have no effect here)$|^6 listeners, \d+ warnings?$`)
 	for line := range strings.Lines(out.String()) {
 		if line = strings.TrimSpace(line); !allowed.MatchString(line) {
 			t.Errorf("the check says: %s", line)

@@ -25,6 +25,7 @@ type flags struct {
 	data       string
 	check      bool
 	diff       string
+	dns        dnsMode
 	checkStore string
 	drain      time.Duration
 	metrics    string
@@ -60,6 +61,8 @@ func parseFlags(args []string, help io.Writer) (flags, error) {
 		return f, fmt.Errorf("unexpected argument %q: a configuration file goes with -config", set.Arg(0))
 	case f.diff != "" && (!f.check || f.config == ""):
 		return f, errors.New("-diff OLD goes with -check and -config NEW")
+	case f.dns != "" && (!f.check || f.diff != ""):
+		return f, errors.New("-dns goes with -check, and not with -diff")
 	case f.drain < 0:
 		return f, fmt.Errorf("-drain %v: want no negative duration", f.drain)
 	case f.logFormat != "text" && f.logFormat != "json":
@@ -76,6 +79,7 @@ func (f *flags) set() *flag.FlagSet {
 	set.StringVar(&f.data, "data", "data", "`DIR` for what the server keeps")
 	set.BoolVar(&f.check, "check", false, "validate the configuration, print every problem, start nothing; exit status 1 if there is an error")
 	set.StringVar(&f.diff, "diff", "", "with -check: print what a reload from the configuration `OLD` would change; exit status 3 if anything")
+	set.Var(&f.dns, "dns", "with -check: print the DNS records that belong to the listeners; -dns=verify compares the DNS with them; exit status 1 if it differs")
 	set.StringVar(&f.checkStore, "check-store", "", "examine the store `FILE` (tidewaiter.db in the data directory of a server that is stopped, or a backup), start nothing; exit status 1 if it is damaged")
 	set.DurationVar(&f.drain, "drain", 5*time.Second, "how long sessions may take to end, when the server stops and when a reload removes their listener")
 	set.StringVar(&f.metrics, "metrics", "", "`ADDR` for Prometheus to ask for /metrics, such as 127.0.0.1:9180; it has no authentication (default: none)")

@@ -17,7 +17,7 @@ type logOptions struct {
 
 	// Levels are those of single packages, by the attribute pkg of the lines. An
 	// extension. Default: none.
-	Levels map[string]logs.Level `conf:"log_levels,top,number,keys=server|listen|c2s|s2s|component|host|store"`
+	Levels map[string]logs.Level `conf:"log_levels,top,number,keys=server|listen|c2s|s2s|component|stun|host|store"`
 
 	// HideSensitive keeps the addresses of peers out of the log. Passwords never
 	// are in it. Default: false.

@@ -104,7 +104,7 @@ func TestMistakesAboutTheLog(t *testing.T) {
 	}
 	for _, want := range []string{
 		"error: FILE:2:11: loglevel: want none, emergency, alert, critical, error, warning, notice, info, debug or a number from 0 to 5, got \"loud\"",
-		"error: FILE:4:3: log_levels.c2: want server, listen, c2s, s2s, component, host or store, got \"c2\" (did you mean c2s?)",
+		"error: FILE:4:3: log_levels.c2: want server, listen, c2s, s2s, component, stun, host or store, got \"c2\" (did you mean c2s?)",
 		"error: FILE:5:8: log_levels.c2s: want none,",
 		"error: FILE:6:26: hide_sensitive_log_data: want true or false, got \"maybe\"",
 	} {

@@ -21,6 +21,7 @@ func (s *server) exporter() *prom.Exporter {
 	sources := []prom.Source{
 		prom.Listeners(s.listen.Stats), s.loaded.source(), buildInfo(),
 		routerSource(s.host.Local.Stats), offlineSource(s.host.Offline.Stats), c2sSource(s.modules.C2S.Stats), s2sSource(s.modules.S2S),
+		stunSource(s.modules.STUN.Stats),
 	}
 	return prom.New(prom.Options{Process: true}, append(sources, storeSources(s.store.Stats)...)...)
 }

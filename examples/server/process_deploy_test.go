@@ -36,6 +36,8 @@ func TestSocketUnit(t *testing.T) {
 		files = append(files, f)
 		changes = append(changes, "port: "+port, fmt.Sprintf("port: %d", ln.Addr().(*net.TCPAddr).Port))
 	}
+	// The other listeners are on sockets of their own.
+	changes = append(changes, "port: 3478", "port: 0", "port: 5349", "port: 0", "192.0.2.1", "127.0.0.1")
 	f := productionConfig(t, changes...)
 	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "-config", f.config, "-data", f.data, "-drain", "0s")
 	cmd.ExtraFiles = files

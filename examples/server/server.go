@@ -26,6 +26,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/boltstore"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 	"github.com/tidewaiter/tidewaiter/s2s"
+	"github.com/tidewaiter/tidewaiter/stun"
 )
 
 //go:embed default.yml
@@ -107,6 +108,9 @@ func (s *server) load() (*listen.Config, error) {
 			o.Grace = s.drain
 			c.Entries[i].Options = o
 		case component.Options:
+			o.Grace = s.drain
+			c.Entries[i].Options = o
+		case stun.Options:
 			o.Grace = s.drain
 			c.Entries[i].Options = o
 		}

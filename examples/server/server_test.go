@@ -208,8 +208,8 @@ func TestBuiltInConfigurationWithoutIPv6(t *testing.T) {
 			t.Errorf("listens on %s, want IPv4 only", st.Bound)
 		}
 	}
-	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 4 {
-		t.Errorf("got %d listeners and warnings %v, want 4 and none", len(s.config.Entries), s.config.Warnings)
+	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 7 {
+		t.Errorf("got %d listeners and warnings %v, want 7 and none", len(s.config.Entries), s.config.Warnings)
 	}
 }
 
@@ -254,6 +254,9 @@ func TestStartOutput(t *testing.T) {
 		`  server +127\.0\.0\.1, port \d+ with STARTTLS or \d+ with TLS\n`,
 		`(  +([0-9A-F]{2}:?){16}\n){2}`,
 		`Connect a component .*\n  server +127\.0\.0\.1, port \d+\n  domain +any .*\n  secret +in .*component-secret.yml\n`,
+		`  127\.0\.0\.1:\d+ +udp +none +ejabberd_stun`,
+		`  127\.0\.0\.1:\d+ +tcp +TLS +ejabberd_stun`,
+		`Open relays .*\n  server +127\.0\.0\.1, port \d+ over UDP or TCP, \d+ with TLS\n  user +the name of an account`,
 		`\nready: `,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {

@@ -9,6 +9,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
 	"github.com/tidewaiter/tidewaiter/listen/prom"
 	"github.com/tidewaiter/tidewaiter/s2s"
+	"github.com/tidewaiter/tidewaiter/stun"
 )
 
 // routerSource shows what the router holds.
@@ -74,6 +75,24 @@ func s2sSource(m *s2s.Server) prom.Source {
 		gauge("dialback_verifications", "Dialback keys that are being checked.", func(s stats) int { return s.in.Verifying }),
 		gauge("outgoing_streams", "Streams to other servers that take stanzas.", func(s stats) int { return s.outgoing }),
 		gauge("queued_stanzas", "Stanzas that wait to be sent to other servers.", func(s stats) int { return s.queued }),
+	)
+}
+
+// stunSource shows the relays.
+func stunSource(stats func() stun.Stats) prom.Source {
+	gauge := func(name, help string, value func(stun.Stats) int64) prom.Field[stun.Stats] {
+		return prom.Gauge("tidewaiter_stun_"+name, help, func(s stun.Stats) float64 { return float64(value(s)) })
+	}
+	counter := func(name, help string, value func(stun.Stats) uint64) prom.Field[stun.Stats] {
+		return prom.Counter("tidewaiter_stun_"+name, help, func(s stun.Stats) float64 { return float64(value(s)) })
+	}
+	return prom.Values(stats,
+		gauge("allocations", "Relays of clients.", func(s stun.Stats) int64 { return s.Allocations }),
+		gauge("reservations", "Ports that are reserved for relays.", func(s stun.Stats) int64 { return s.Reservations }),
+		counter("relayed_packets_total", "Packets that were relayed, in both directions.", func(s stun.Stats) uint64 { return s.RelayedPackets }),
+		counter("relayed_bytes_total", "Data in the packets that were relayed.", func(s stun.Stats) uint64 { return s.RelayedBytes }),
+		counter("dropped_packets_total", "Packets that were neither relayed nor answered.", func(s stun.Stats) uint64 { return s.Dropped }),
+		counter("refused_requests_total", "Requests that were answered by an error, but for challenges.", func(s stun.Stats) uint64 { return s.Refused }),
 	)
 }
 

@@ -33,6 +33,7 @@ func (s *server) printStart(w io.Writer) {
 	t.Flush()
 	s.printLogin(w, stats)
 	s.printComponents(w, stats)
+	s.printRelays(w, stats)
 	fmt.Fprintln(w, "\nready: SIGHUP reloads the configuration, Ctrl-C stops")
 }
 
@@ -94,6 +95,20 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 	t.Flush()
 	fmt.Fprintf(w, "\nThe password is not printed again and kept nowhere; the account is in %s, with everything else.\n", filepath.Join(s.data, storeFile))
 	fmt.Fprintln(w, "More accounts: register from the client, or start with -register bo@localhost:PASSWORD")
+}
+
+// printRelays prints how to use the relays of the built-in configuration.
+func (s *server) printRelays(w io.Writer, stats []listen.Stats) {
+	if s.flags.config != "" {
+		return
+	}
+	fmt.Fprintf(w, "\nOpen relays (TURN) for calls between programs on this machine:\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	plain, direct := s.port(stats, "ejabberd_stun", false), s.port(stats, "ejabberd_stun", true)
+	fmt.Fprintf(t, "  server\t127.0.0.1, port %s over UDP or TCP, %s with TLS\n", plain, direct)
+	fmt.Fprintln(t, "  user\tthe name of an account, such as admin, with its password; realm localhost")
+	t.Flush()
+	fmt.Fprintln(w, "XMPP clients ask for credentials themselves (XEP-0215). A relay reaches other relays of this server alone.")
 }
 
 // printComponents prints how a component connects to the built-in configuration,

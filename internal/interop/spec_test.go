@@ -31,6 +31,33 @@ func specBlocks(t *testing.T) []string {
 	return blocks
 }
 
+// specLong returns the i-th of the two long examples at the end of the page.
+func specLong(i int) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		blocks := specBlocks(t)
+		if len(blocks) < 2 {
+			t.Fatalf("the page has %d YAML blocks", len(blocks))
+		}
+		return blocks[len(blocks)-2+i]
+	}
+}
+
+// specOf returns the i-th example whose listeners are all of one module.
+func specOf(module string, i int) func(t *testing.T) string {
+	return func(t *testing.T) string {
+		var found []string
+		for _, b := range specBlocks(t) {
+			if n := strings.Count(b, "module: "); n > 0 && n == strings.Count(b, "module: "+module+"\n") {
+				found = append(found, b)
+			}
+		}
+		if i >= len(found) {
+			t.Fatalf("the page has %d examples of %s", len(found), module)
+		}
+		return found[i]
+	}
+}
+
 // check runs the server's -check on a configuration whose certificate paths
 // point to cert, and returns what it printed, with the file's name as FILE, and
 // the exit status.
@@ -49,19 +76,28 @@ func check(t *testing.T, config, cert string) (string, int) {
 // The two long examples at the end of the page: the documented warnings, and a
 // line for each module that this build lacks.
 func TestSpecExamplesCheck(t *testing.T) {
-	blocks := specBlocks(t)
-	if len(blocks) < 2 {
-		t.Fatalf("the page has %d YAML blocks", len(blocks))
-	}
 	cert := filepath.Join(t.TempDir(), "server.pem")
 	write(t, cert, newAuthority(t).issue(t, "example.com", "example.org", "example.net"))
 	for i, want := range []string{specThreeDomains, specTransports} {
-		got, status := check(t, blocks[len(blocks)-2+i], cert)
+		got, status := check(t, specLong(i)(t), cert)
 		if got != strings.TrimPrefix(want, "\n") {
 			t.Errorf("example %d: got\n%s\nwant%s", i+1, got, want)
 		}
 		if status != 1 {
 			t.Errorf("example %d: status %d, want 1 as modules are missing", i+1, status)
+		}
+	}
+}
+
+// The two examples of ejabberd_stun have nothing that this build lacks.
+func TestSpecSTUNCheck(t *testing.T) {
+	cert := filepath.Join(t.TempDir(), "server.pem")
+	write(t, cert, newAuthority(t).issue(t, "localhost"))
+	for i, want := range []string{"3 listeners, 1 warning\n", "1 listener, 1 warning\n"} {
+		got, status := check(t, specOf("ejabberd_stun", i)(t), cert)
+		want = "warning: FILE:1:1: hosts: no virtual hosts: localhost is served\n" + want
+		if got != want || status != 0 {
+			t.Errorf("example %d: status %d, got\n%s\nwant\n%s", i+1, status, got, want)
 		}
 	}
 }
@@ -73,10 +109,9 @@ warning: FILE:21:13: listen[1].access: the access rule c2s is not defined and de
 warning: FILE:22:13: listen[1].shaper: the shaper rule c2s_shaper is not defined and sets no limit
 warning: FILE:29:13: listen[2].shaper: the shaper rule s2s_shaper is not defined and sets no limit
 warning: FILE:53:23: outgoing_s2s_timeout: 10000 is taken for milliseconds; write 10000 ms, or 10000 s for seconds
-error: FILE:34:13: listen[3].module: this build has no module ejabberd_stun
 error: FILE:37:13: listen[4].module: this build has no module ejabberd_http
 error: FILE:43:13: listen[5].module: this build has no module ejabberd_http
-3 errors, 6 warnings
+2 errors, 6 warnings
 `
 
 const specTransports = `

@@ -27,7 +27,7 @@ import (
 // namespace, the folder that is the root of the server's file system.
 const insideNamespace = "TIDEWAITER_SPEC_ROOT"
 
-// The two long examples run as they are printed, with the addresses, ports and
+// The long examples, and those of ejabberd_stun, run as they are printed, with the addresses, ports and
 // paths that the page names: in a network namespace and under a root directory
 // of their own. Listeners that this build does not have are left out.
 func TestSpecExamplesRun(t *testing.T) {
@@ -35,12 +35,11 @@ func TestSpecExamplesRun(t *testing.T) {
 	binary := buildStatic(t)
 	for i, e := range specRuns {
 		t.Run(e.name, func(t *testing.T) {
-			blocks := specBlocks(t)
 			ca, root := newAuthority(t), t.TempDir()
 			for path, domains := range e.certificates {
 				write(t, filepath.Join(root, path), ca.issue(t, domains...))
 			}
-			write(t, filepath.Join(root, "ejabberd.yml"), runnable(t, blocks[len(blocks)-2+i], ca.issue(t, "localhost")))
+			write(t, filepath.Join(root, "ejabberd.yml"), runnable(t, e.example(t), ca.issue(t, "localhost")))
 			if err := os.Mkdir(filepath.Join(root, "data"), 0o700); err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +108,7 @@ func runnable(t *testing.T, example, cert string) string {
 			t.Errorf("the check says %s", line)
 		}
 	}
-	head, list, ok := strings.Cut(example, "\nlisten:\n")
+	head, list, ok := strings.Cut("\n"+example, "\nlisten:\n")
 	if !ok {
 		t.Fatalf("no listen in\n%s", example)
 	}
@@ -126,16 +125,20 @@ func runnable(t *testing.T, example, cert string) string {
 // specRun is what an example of the page must do.
 type specRun struct {
 	name         string
+	example      func(t *testing.T) string
 	certificates map[string][]string // domains, by the path of the file
+	accounts     []string            // of the form user@host:password
 	check        func(t *testing.T)
 }
 
 var specRuns = []specRun{
-	{"three domains", map[string][]string{
+	{"three domains", specLong(0), map[string][]string{
 		"etc/ejabberd/server.pem":      {"example.org", "example.net"},
 		"etc/ejabberd/example_com.pem": {"example.com"},
-	}, checkThreeDomains},
-	{"transports", map[string][]string{"path/to/ssl.pem": {"localhost"}}, checkTransports},
+	}, nil, checkThreeDomains},
+	{"transports", specLong(1), map[string][]string{"path/to/ssl.pem": {"localhost"}}, nil, checkTransports},
+	{"STUN", specOf("ejabberd_stun", 0), map[string][]string{"etc/ejabberd/server.pem": {"localhost"}}, nil, checkSTUN},
+	{"TURN", specOf("ejabberd_stun", 1), nil, []string{"ana@localhost:anchor"}, checkTURN},
 }
 
 func checkThreeDomains(t *testing.T) {
@@ -155,6 +158,7 @@ func checkThreeDomains(t *testing.T) {
 		}
 		s.Close()
 	}
+	specBinding(t, "udp", "192.168.0.1:3478", nil)
 }
 
 func checkTransports(t *testing.T) {
@@ -259,6 +263,7 @@ func TestInsideNamespace(t *testing.T) {
 		"link set lo up",
 		"addr add 192.168.0.1/32 dev lo",
 		"addr add fdca:8ab6:a243:75ef::1/128 dev lo nodad",
+		"addr add 10.20.30.1/32 dev lo",
 	} {
 		if out, err := run(t, "", need(t, "ip"), strings.Fields(command)...); err != nil {
 			t.Fatalf("ip %s: %v\n%s", command, err, out)
@@ -266,6 +271,9 @@ func TestInsideNamespace(t *testing.T) {
 	}
 	runtime.LockOSThread() // the server ends with this thread, whatever happens
 	server := exec.Command("/server", "-config", "/ejabberd.yml", "-data", "/data", "-drain", "1s")
+	for _, a := range specRuns[example].accounts {
+		server.Args = append(server.Args, "-register", a)
+	}
 	server.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Pdeathsig: syscall.SIGKILL}
 	server.Dir = "/"
 	out, in, err := os.Pipe()
