@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,7 +19,9 @@ func (s *stream) carry() error {
 	if err := s.conn.SetDeadline(time.Time{}); err != nil {
 		return nil
 	}
-	c, early := s.bound, s.in.Rest()
+	c, early := s.bound, slices.Clone(s.in.Rest())
+	framers.Put(s.in)
+	s.in = nil
 	var up sync.WaitGroup
 	var panicked error
 	up.Go(func() {
@@ -39,7 +43,9 @@ func (s *stream) carry() error {
 	return panicked
 }
 
-// pass copies what one side sends, until it has ended.
+// pass copies what one side sends, until it has ended. Then the other side has to send
+// something every now and again: whether there is still somebody to hear it shows only
+// then.
 func (c *peerConn) pass(to, from net.Conn) {
 	for {
 		n, err := io.CopyN(to, from, c.portion())
@@ -49,8 +55,12 @@ func (c *peerConn) pass(to, from net.Conn) {
 			if closeWrite(to) != nil {
 				c.end()
 			}
+			_ = to.SetReadDeadline(time.Now().Add(idleLimit))
 			return
-		case err != nil || !c.pause(int(n)):
+		case n > 0 && errors.Is(err, os.ErrDeadlineExceeded):
+			err = from.SetReadDeadline(time.Now().Add(idleLimit))
+		}
+		if err != nil || !c.pause(int(n)) {
 			c.end()
 			return
 		}

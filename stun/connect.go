@@ -93,7 +93,7 @@ func (r *request) connectionBind() {
 	s, isStream := r.client.(*stream)
 	v, _ := r.m.Get(stun.AttrConnectionID)
 	id, ok := wire.Uint32(v)
-	if !isStream || !ok || r.a != nil {
+	if !isStream || !ok || r.a != nil || s.had {
 		r.fail(codeBadRequest)
 		return
 	}

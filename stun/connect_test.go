@@ -143,6 +143,26 @@ func TestConnect(t *testing.T) {
 	})
 }
 
+// When one side has ended, the other ends unless it sends something.
+func TestDataHalfOpen(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		c := r.stream()
+		c.allocates(tcp)
+		data, p := c.bound()
+		time.Sleep(5 * time.Minute) // while both are there, they may be silent
+		_ = p.(*listentest.Conn).CloseWrite()
+		wantsEOF(t, "client", data.c)
+		for range 5 {
+			time.Sleep(idleLimit - time.Second)
+			data.sends([]byte("more"))
+			wants(t, "peer", p, "more")
+		}
+		r.wantSuccess(c.does(stun.MethodRefresh))
+		time.Sleep(2 * idleLimit)
+		wantsEOF(t, "peer", p)
+	})
+}
+
 func TestConnectRefused(t *testing.T) {
 	tests := []struct {
 		name string

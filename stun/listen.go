@@ -14,9 +14,15 @@ import (
 
 var _ Module = (*Server)(nil)
 
-// Listen implements Module. Clients of a unix socket without a PROXY header have no
-// address that could be told: Binding answers say 0.0.0.0:0, and for quotas they are
-// all one.
+// Listen implements Module. A connection without a message for 60 s ends, unless it
+// has an allocation; and an allocation ends with its connection. What peers send to a
+// client that does not read is dropped.
+//
+// An allocation may be one of TCP (RFC 6062). Then it has 10 connections with peers at
+// most, those among them that are being made; more are refused (508).
+//
+// Clients of a unix socket without a PROXY header have no address that could be told:
+// Binding answers say 0.0.0.0:0, and for quotas they are all one.
 func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	l, err := s.newListener(ln.Addr(), o)
 	if err != nil {

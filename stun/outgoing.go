@@ -2,7 +2,7 @@ package stun
 
 import (
 	"errors"
-	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -35,30 +35,38 @@ var errUnread = errors.New("client does not read")
 
 func (o *outgoing) begin(s *stream) { o.s = s }
 
-// wait waits for the goroutine, once the connection has ended.
+// wait ends what is being written, and waits for the goroutine.
 func (o *outgoing) wait() {
-	o.end(nil)
+	o.stop(errEnded)
+	o.mu.Lock()
+	_ = o.s.conn.SetWriteDeadline(time.Unix(1, 0))
+	o.mu.Unlock()
 	o.running.Wait()
 }
 
-// reason returns why nothing more could be written; nil: it could.
+// reason returns why nothing more was written; nil: there was nothing to it.
 func (o *outgoing) reason() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.why == errEnded {
+		return nil
+	}
 	return o.why
 }
 
-// end says that nothing is written any more.
+// end ends the connection.
 func (o *outgoing) end(why error) {
+	o.stop(why)
+	o.s.cut()
+}
+
+// stop says that nothing is written any more.
+func (o *outgoing) stop(why error) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.why == nil {
 		o.why = why
 	}
-	if o.why == nil {
-		o.why = errEnded
-	}
-	o.mu.Unlock()
-	o.s.cut()
 }
 
 var errEnded = errors.New("connection has ended")
@@ -139,7 +147,6 @@ func (o *outgoing) run() {
 		}
 	})
 	if err != nil {
-		o.s.l.failed(err, o.s.addr)
 		o.end(err)
 	}
 }
@@ -158,10 +165,23 @@ func (o *outgoing) next() *queue {
 
 // write writes to the connection. It is for whoever has set o.writing.
 func (o *outgoing) write(b []byte) {
-	if d := o.s.l.set.Load().SendTimeout; d > 0 {
+	if !o.mayWrite() {
+		return
+	}
+	switch _, err := o.s.conn.Write(b); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		o.end(errUnread)
+	case err != nil:
+		o.end(errEnded)
+	}
+}
+
+// mayWrite sets the time for a write, unless there is to be none: then wait has set it.
+func (o *outgoing) mayWrite() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if d := o.s.l.set.Load().SendTimeout; d > 0 && o.why == nil {
 		_ = o.s.conn.SetWriteDeadline(time.Now().Add(d))
 	}
-	if _, err := o.s.conn.Write(b); err != nil {
-		o.end(fmt.Errorf("writing to the client: %w", err))
-	}
+	return o.why == nil
 }

@@ -40,7 +40,7 @@ type peerConn struct {
 	timer  *time.Timer // of bindTimeout
 }
 
-// enter makes room for a connection with a peer. code is why there is none. a is
+// enterPeer makes room for a connection with a peer. code is why there is none. a is
 // locked.
 func (a *allocation) enterPeer(relay, peer netip.AddrPort) (c *peerConn, code int) {
 	switch {
@@ -62,15 +62,9 @@ func (a *allocation) enterPeer(relay, peer netip.AddrPort) (c *peerConn, code in
 
 // accept takes a connection that a peer has made (RFC 6062, section 5.3).
 func (r *relay) accept(conn net.Conn) {
-	peer, id := addrPort(conn.RemoteAddr()), uint32(0)
-	r.a.mu.Lock()
-	if r.a.permits(peer, time.Now()) {
-		if c, code := r.a.enterPeer(r.addr, peer); code == 0 {
-			id = c.offer(conn)
-		}
-	}
-	r.a.mu.Unlock()
-	if id == 0 {
+	peer := addrPort(conn.RemoteAddr())
+	id, ok := r.admit(peer, conn)
+	if !ok {
 		_ = conn.Close()
 		return
 	}
@@ -79,6 +73,20 @@ func (r *relay) accept(conn net.Conn) {
 	b.AddAddress(stun.AttrXORPeerAddress, peer)
 	b.AddUint32(stun.AttrConnectionID, id)
 	r.a.client.send(nil, b.Bytes())
+}
+
+// admit says whether a peer may connect.
+func (r *relay) admit(peer netip.AddrPort, conn net.Conn) (id uint32, ok bool) {
+	r.a.mu.Lock()
+	defer r.a.mu.Unlock()
+	if !r.a.permits(peer, time.Now()) {
+		return 0, false
+	}
+	c, code := r.a.enterPeer(r.addr, peer)
+	if code != 0 {
+		return 0, false
+	}
+	return c.offer(conn), true
 }
 
 // offer lets the client bind a connection that has been made. a is locked.

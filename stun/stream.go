@@ -34,6 +34,7 @@ type stream struct {
 	got   int            // bytes of first that frames has not taken
 	in    *wire.Framer   // nil: nothing of the client is here
 	heard time.Time      // when its last message came
+	had   bool           // there was an allocation
 	bound *peerConn      // the connection is one for data from now on
 
 	out outgoing
@@ -52,6 +53,9 @@ type desk struct {
 	out     datagram.Outbox
 	now     time.Time
 	count   tally
+
+	a      *allocation // of the client; it may have ended by now
+	looked bool        // for a
 }
 
 // desks and framers are for connections on which something comes in.
@@ -67,14 +71,13 @@ func (s *stream) serve(ctx context.Context) error {
 	wait := netserve.Heed(ctx, s.cut)
 	defer func() { // after a panic, too
 		wait()
-		s.cut()
+		s.out.wait()
 		if a := s.l.tuples.get(s.id); a != nil {
 			a.close()
 		}
 		if s.bound != nil {
 			s.bound.end()
 		}
-		s.out.wait()
 	}()
 	err := s.conn.SetReadDeadline(s.heard.Add(idleLimit))
 	for err == nil && s.bound == nil {
@@ -96,8 +99,7 @@ func (s *stream) reason(err error) error {
 	if why := s.out.reason(); why != nil {
 		return why
 	}
-	var op *net.OpError
-	if err == io.EOF || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &op) {
+	if err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, new(*net.OpError)) {
 		return nil
 	}
 	return err
@@ -154,15 +156,25 @@ func (s *stream) take() error {
 		return nil
 	}
 	d := desks.Get().(*desk)
-	d.now = time.Now()
+	d.now, d.looked = time.Now(), false
 	err := s.frames(d)
-	if s.flush(d); err == nil && s.bound == nil && s.in.Empty() && s.l.tuples.get(s.id) == nil {
+	if s.flush(d); err == nil && s.bound == nil && s.in.Empty() && s.allocation(d) == nil {
 		framers.Put(s.in)
 		s.in = nil
 	}
 	d.r.begin(s.l, &d.m, nil, d.now, nil) // it holds nothing of the client
+	d.a = nil
 	desks.Put(d)
 	return err
+}
+
+// allocation returns that of the client.
+func (s *stream) allocation(d *desk) *allocation {
+	if !d.looked {
+		d.a, d.looked = s.l.tuples.get(s.id), true
+		s.had = s.had || d.a != nil
+	}
+	return d.a
 }
 
 // maxAnswers is how many bytes of answers are held back until others are ready.
@@ -202,7 +214,7 @@ func (s *stream) flush(d *desk) {
 // answered nor relayed.
 func (s *stream) frame(kind wire.Kind, b []byte, d *desk) bool {
 	if kind == wire.ChannelData {
-		a := s.l.tuples.get(s.id)
+		a := s.allocation(d)
 		if a != nil {
 			a.fromChannel(b, &d.out, d.now, &d.count)
 		}
@@ -217,7 +229,7 @@ func (s *stream) frame(kind wire.Kind, b []byte, d *desk) bool {
 	case t.Class == stun.ClassRequest:
 		s.request(d)
 	case t == stun.NewType(stun.MethodSend, stun.ClassIndication):
-		a := s.l.tuples.get(s.id)
+		a := s.allocation(d)
 		if d.unknown = d.m.Unknown(knownInSend, d.unknown[:0]); a == nil || len(d.unknown) > 0 {
 			return false
 		}
@@ -251,6 +263,8 @@ func (s *stream) request(d *desk) {
 		r.resolve(s.ctx, claim)
 		d.now = time.Now()
 	}
+	d.looked = false
+	s.allocation(d)
 	if r.refused {
 		d.count.refused++
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func TestStreamIdle(t *testing.T) {
 		c := r.stream()
 		time.Sleep(idleLimit - 1)
 		c.wantsEnd(false)
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		c.wantsEnd(true)
 
 		c = r.stream()
@@ -414,4 +415,46 @@ func BenchmarkStreamBinding(b *testing.B) {
 			b.SetBytes(int64(c.took / b.N))
 		})
 	}
+}
+
+// cutConn yields bytes in pieces, then the end, and keeps what it is given.
+type cutConn struct {
+	cannedConn
+	size    int
+	written []byte
+}
+
+func (c *cutConn) Read(p []byte) (int, error) {
+	n := copy(p[:min(len(p), c.size)], c.b)
+	if c.b = c.b[n:]; n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	c.written = append(c.written, p...)
+	return len(p), nil
+}
+func (c *cutConn) SetReadDeadline(time.Time) error { return nil }
+func (c *cutConn) Close() error                    { return nil }
+
+// FuzzStream looks that the answers do not depend on how a stream is cut.
+func FuzzStream(f *testing.F) {
+	request := stun.MustBuild(stun.TransactionID, stun.BindingRequest, stun.Fingerprint).Raw
+	f.Add(request, uint16(1))
+	f.Add(append([]byte("\x40\x00\x00\x05hello\x00\x00\x00"), request...), uint16(7))
+	f.Add(append(bytes.Repeat(request, 4), "\x00\x01\xff\xec"...), uint16(30))
+	f.Fuzz(func(t *testing.T, b []byte, size uint16) {
+		answers := func(size int) []byte {
+			s, _ := canned(t, 1)
+			c := &cutConn{cannedConn: cannedConn{b: b}, size: size}
+			s.conn = c
+			_ = s.serve(t.Context())
+			return c.written
+		}
+		if whole, cut := answers(1<<20), answers(int(size)+1); !bytes.Equal(whole, cut) {
+			t.Errorf("whole: got %x, cut: got %x", whole, cut)
+		}
+	})
 }

@@ -163,28 +163,27 @@ func TestPionTCP(t *testing.T) {
 // A peer sees the address that it would be told.
 func TestRelayConnectsFromItsAddress(t *testing.T) {
 	_, at := listensOnLoopback(t, nil)
-	p, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
 	a, err := pionTCP(t, at).AllocateTCP()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Close()
-	for range 2 { // again after the end of the first
+	for range 2 {
+		p, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
 		c := dials(t, a.DialWithConn, at, p)
+		defer c.Close()
 		seen, err := p.Accept()
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer seen.Close()
 		if got, want := seen.RemoteAddr().String(), a.Addr().String(); got != want {
 			t.Errorf("peer sees %s, want %s", got, want)
 		}
-		_ = c.Close()
-		_, _ = io.Copy(io.Discard, seen)
-		_ = seen.Close()
 	}
 }
 
