@@ -163,60 +163,61 @@ func TestDataHalfOpen(t *testing.T) {
 	})
 }
 
+var connectRefusals = []struct {
+	name string
+	do   func(r *streamRig, c *streamClient) *stun.Message
+	want int
+}{
+	{"no peer", func(r *streamRig, c *streamClient) *stun.Message { return c.does(stun.MethodConnect) }, 400},
+	{"port 0", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(peerA.Addr(), 0)))
+	}, 400},
+	{"no allocation", func(r *streamRig, c *streamClient) *stun.Message {
+		return r.stream().does(stun.MethodConnect, peer(peerA))
+	}, 437},
+	{"another user", func(r *streamRig, c *streamClient) *stun.Message {
+		c.user, c.nonce = "bob", ""
+		return c.does(stun.MethodConnect, peer(peerA))
+	}, 441},
+	{"another family", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("[2001:4860::1]:80")))
+	}, 443},
+	{"loopback", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("127.0.0.1:80")))
+	}, 403},
+	{"private", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("10.0.0.1:80")))
+	}, 403},
+	{"itself", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(relay4, 50001)))
+	}, 403},
+	{"nobody listens", func(r *streamRig, c *streamClient) *stun.Message {
+		return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(peerA.Addr(), 81)))
+	}, 447},
+	{"twice", func(r *streamRig, c *streamClient) *stun.Message {
+		c.connects(r.tcp.listens(peerA))
+		return c.does(stun.MethodConnect, peer(peerA))
+	}, 446},
+	{"twice, bound", func(r *streamRig, c *streamClient) *stun.Message {
+		c.bound()
+		return c.does(stun.MethodConnect, peer(peerA))
+	}, 446},
+	{"twice, called", func(r *streamRig, c *streamClient) *stun.Message {
+		c.permits(peerA)
+		r.attempts(netip.AddrPortFrom(relay4, 50001), peerA)
+		c.wantsAttempt(peerA)
+		return c.does(stun.MethodConnect, peer(peerA))
+	}, 446},
+	{"too many", func(r *streamRig, c *streamClient) *stun.Message {
+		for i := range uint16(maxPeerConns) {
+			c.connects(r.tcp.listens(netip.AddrPortFrom(peerA.Addr(), 1000+i)))
+		}
+		return c.does(stun.MethodConnect, peer(peerA))
+	}, 508},
+}
+
 func TestConnectRefused(t *testing.T) {
-	tests := []struct {
-		name string
-		do   func(r *streamRig, c *streamClient) *stun.Message
-		want int
-	}{
-		{"no peer", func(r *streamRig, c *streamClient) *stun.Message { return c.does(stun.MethodConnect) }, 400},
-		{"port 0", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(peerA.Addr(), 0)))
-		}, 400},
-		{"no allocation", func(r *streamRig, c *streamClient) *stun.Message {
-			return r.stream().does(stun.MethodConnect, peer(peerA))
-		}, 437},
-		{"another user", func(r *streamRig, c *streamClient) *stun.Message {
-			c.user, c.nonce = "bob", ""
-			return c.does(stun.MethodConnect, peer(peerA))
-		}, 441},
-		{"another family", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("[2001:4860::1]:80")))
-		}, 443},
-		{"loopback", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("127.0.0.1:80")))
-		}, 403},
-		{"private", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.MustParseAddrPort("10.0.0.1:80")))
-		}, 403},
-		{"itself", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(relay4, 50001)))
-		}, 403},
-		{"nobody listens", func(r *streamRig, c *streamClient) *stun.Message {
-			return c.does(stun.MethodConnect, peer(netip.AddrPortFrom(peerA.Addr(), 81)))
-		}, 447},
-		{"twice", func(r *streamRig, c *streamClient) *stun.Message {
-			c.connects(r.tcp.listens(peerA))
-			return c.does(stun.MethodConnect, peer(peerA))
-		}, 446},
-		{"twice, bound", func(r *streamRig, c *streamClient) *stun.Message {
-			c.bound()
-			return c.does(stun.MethodConnect, peer(peerA))
-		}, 446},
-		{"twice, called", func(r *streamRig, c *streamClient) *stun.Message {
-			c.permits(peerA)
-			r.attempts(netip.AddrPortFrom(relay4, 50001), peerA)
-			c.wantsAttempt(peerA)
-			return c.does(stun.MethodConnect, peer(peerA))
-		}, 446},
-		{"too many", func(r *streamRig, c *streamClient) *stun.Message {
-			for i := range uint16(maxPeerConns) {
-				c.connects(r.tcp.listens(netip.AddrPortFrom(peerA.Addr(), 1000+i)))
-			}
-			return c.does(stun.MethodConnect, peer(peerA))
-		}, 508},
-	}
-	for _, tt := range tests {
+	for _, tt := range connectRefusals {
 		t.Run(tt.name, func(t *testing.T) {
 			onStreams(t, turnOptions(), func(r *streamRig) {
 				c := r.stream()

@@ -1,5 +1,3 @@
-//go:build stuntcp
-
 package stunconformance
 
 import (
