@@ -33,7 +33,7 @@ func (r *request) allocate() {
 	w, code := r.wish()
 	switch {
 	case code != 0:
-	case isTunnel(r.client.address().Addr()):
+	case isTunnel(r.client.address().Addr()), r.l.srv.live.has(r.client.address()):
 		code = codeForbidden
 	case r.mayRedirect():
 		r.redirect()
@@ -154,7 +154,13 @@ func (r *request) grant(w wish) (code int) {
 	a.limits[0] = shaper.NewBucket(perSecond(r.set.AllocationRate))
 	a.limits[1] = r.l.srv.users.enter(a.userKey(), perSecond(r.set.UserRate))
 	if code := a.start(r.now); code != 0 {
+		if a.answer.hasToken {
+			r.l.srv.reservations.cancel(a.answer.token)
+		}
 		return code
+	}
+	if set := r.l.set.Load(); set != r.set {
+		a.review(set) // update may not have seen it
 	}
 	r.l.srv.log.Debug("allocation made", netserve.KeyPeer, a.client.address(), netserve.KeyUser, a.user, "relays", a.answer.relays)
 	r.granted(&a.answer)
@@ -164,7 +170,7 @@ func (r *request) grant(w wish) (code int) {
 // open opens the relays of an allocation, for which there is room in the quota of its
 // client afterwards. code is why there are none.
 func (r *request) open(a *allocation, w wish) (code int) {
-	from := r.client.address().Addr()
+	from := network(r.client.address().Addr())
 	if w.hasToken {
 		next, code := r.l.srv.reservations.take(w.token, from, r.set.MaxAllocations)
 		if code == 0 {
@@ -204,7 +210,7 @@ func (r *request) openRelay(a *allocation, f family, w wish) (code int) {
 		return r.notOpened(err)
 	}
 	if w.reserve {
-		token, ok := r.l.srv.reservations.add(r.l, next, r.client.address().Addr(), r.set.MaxAllocations)
+		token, ok := r.l.srv.reservations.add(r.l, next, network(r.client.address().Addr()), r.set.MaxAllocations)
 		if !ok {
 			_ = here.socket.Close()
 			_ = next.socket.Close()

@@ -239,3 +239,22 @@ func TestAllocateTunnel(t *testing.T) {
 		}
 	})
 }
+
+// A client of IPv6 has all addresses of its network, and the quota once: of 64 bits
+// the network chooses none (RFC 4291, section 2.5.4).
+func TestMaxAllocationsIPv6(t *testing.T) {
+	o := turnOptions()
+	o.MaxAllocations = 2
+	inMemory(t, o, func(r *rig) {
+		first := r.clientAt(netip.MustParseAddrPort("[2001:db8:0:1::1]:1000"))
+		first.allocates()
+		_, token := r.clientAt(netip.MustParseAddrPort("[2001:db8:0:2::1]:1000")).pairs()
+		r.clientAt(netip.MustParseAddrPort("[2001:db8:0:1::2]:1000")).allocates()
+		late := r.clientAt(netip.MustParseAddrPort("[2001:db8:0:1:ffff::3]:1000"))
+		r.wantError(late.does(stun.MethodAllocate, udp), 486)
+		r.wantError(late.does(stun.MethodAllocate, udp, token), 486)
+		r.wantSuccess(first.does(stun.MethodRefresh, seconds(0)))
+		late.allocates(token)
+		r.wantError(first.does(stun.MethodAllocate, udp), 486)
+	})
+}

@@ -183,16 +183,16 @@ func (a *allocation) release() {
 	for f := range families {
 		a.drop(f)
 	}
-	a.l.srv.quota.put(a.client.address().Addr())
+	a.l.srv.quota.put(network(a.client.address().Addr()))
 	a.l.srv.users.leave(a.userKey())
 }
 
 // userKey is whose traffic the allocation's is.
 func (a *allocation) userKey() userKey {
 	if a.users == nil {
-		return userKey{addr: a.client.address().Addr()}
+		return userKey{addr: network(a.client.address().Addr())}
 	}
-	return userKey{name: a.user}
+	return userKey{users: a.users, name: a.users.Account(a.user)}
 }
 
 // allows says whether n bytes may be relayed now.

@@ -34,9 +34,9 @@ func (r *request) channelBind() {
 		r.fail(codeBadRequest)
 		return
 	}
-	r.a.mu.Lock()
+	r.a.mu.Lock() // as in createPermission
 	defer r.a.mu.Unlock()
-	r.report(r.a.bind(r.set, number, peer, r.now))
+	r.report(r.a.bind(r.l.set.Load(), number, peer, r.now))
 }
 
 // bind binds a channel, or prolongs its life, and gives permission for its peer. a is

@@ -16,6 +16,9 @@ import (
 // are dropped meanwhile: their clients send them again.
 const maxLookups = 128
 
+// maxAddressLookups is how many of them may be of one client address.
+const maxAddressLookups = 16
+
 // lookups are the requests of a datagram socket that wait for accounts, each in a
 // goroutine of its own: one for each client.
 type lookups struct {
@@ -23,11 +26,13 @@ type lookups struct {
 	end     context.CancelFunc
 	mu      sync.Mutex
 	pending map[netip.AddrPort]struct{}
+	ofAddr  map[netip.Addr]int
 }
 
 func (q *lookups) begin(ctx context.Context) {
 	q.ctx, q.end = context.WithCancel(ctx)
 	q.pending = make(map[netip.AddrPort]struct{})
+	q.ofAddr = make(map[netip.Addr]int)
 }
 
 // begins has a request answered that claims to be of somebody. The request and its
@@ -61,10 +66,11 @@ func (q *lookups) begins(l *listener, r *request, claim auth.Claim) bool {
 func (q *lookups) enter(from netip.AddrPort) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if _, twice := q.pending[from]; twice || len(q.pending) == maxLookups {
+	if _, twice := q.pending[from]; twice || len(q.pending) == maxLookups || q.ofAddr[network(from.Addr())] == maxAddressLookups {
 		return false
 	}
 	q.pending[from] = struct{}{}
+	q.ofAddr[network(from.Addr())]++
 	return true
 }
 
@@ -72,4 +78,8 @@ func (q *lookups) leave(from netip.AddrPort) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.pending, from)
+	of := network(from.Addr())
+	if q.ofAddr[of]--; q.ofAddr[of] == 0 {
+		delete(q.ofAddr, of)
+	}
 }

@@ -52,7 +52,7 @@ type Options struct {
 
 	// MaxAllocations is how many allocations one client address may have, of all
 	// sockets together; more are refused with 486. A port that is reserved counts as
-	// one. Default: 10.
+	// one, and so do the IPv6 addresses of a network (64 bits). Default: 10.
 	MaxAllocations int `conf:"turn_max_allocations,min=1,count=65536,implies=use_turn"`
 
 	// MaxPermissions is how many permissions an allocation may have; more are

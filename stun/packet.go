@@ -36,6 +36,7 @@ const socketBuffer = 1 << 20
 type packetClient struct {
 	socket *datagram.Socket
 	addr   netip.AddrPort
+	local  netip.Addr // which the client knows, if the socket has many
 }
 
 func (c *packetClient) address() netip.AddrPort { return c.addr }
@@ -44,10 +45,10 @@ func (c *packetClient) isStream() bool          { return false }
 
 func (c *packetClient) send(out *datagram.Outbox, message []byte) bool {
 	if out == nil {
-		_ = c.socket.Write(message, c.addr) // what is lost is asked for again
+		_ = c.socket.WriteFrom(message, c.addr, c.local) // what is lost is asked for again
 		return true
 	}
-	out.Add(c.socket, message, c.addr)
+	out.AddFrom(c.socket, message, c.addr, c.local)
 	return true
 }
 
@@ -98,7 +99,7 @@ func (p *packetListener) packet(in *datagram.Packet, out *datagram.Outbox) {
 			return
 		}
 	case wire.STUN:
-		if p.m.Parse(in.Data) == nil && p.message(in.Addr, out) {
+		if p.m.Parse(in.Data) == nil && p.message(in, out) {
 			return
 		}
 	}
@@ -107,17 +108,17 @@ func (p *packetListener) packet(in *datagram.Packet, out *datagram.Outbox) {
 
 // message takes the STUN message that was parsed last. It returns false for what is not
 // answered, and does not have any other effect.
-func (p *packetListener) message(from netip.AddrPort, out *datagram.Outbox) bool {
+func (p *packetListener) message(in *datagram.Packet, out *datagram.Outbox) bool {
 	switch t := p.m.Type(); {
 	case t == stun.BindingRequest:
-		p.answers = p.binding(from, out)
+		p.answers = p.binding(in, out)
 	case t.Class == stun.ClassRequest:
-		return p.request(from, out)
+		return p.request(in, out)
 	case t.Class == stun.ClassIndication && t.Method == stun.MethodSend:
 		if p.unknown = p.m.Unknown(knownInSend, p.unknown[:0]); len(p.unknown) > 0 {
 			return false
 		}
-		a := p.allocation(from)
+		a := p.allocation(in.Addr)
 		if a == nil {
 			return false
 		}
@@ -129,7 +130,7 @@ func (p *packetListener) message(from netip.AddrPort, out *datagram.Outbox) bool
 }
 
 // binding answers a Binding request. It returns p.answers with the answer behind it.
-func (p *packetListener) binding(from netip.AddrPort, out *datagram.Outbox) []byte {
+func (p *packetListener) binding(in *datagram.Packet, out *datagram.Outbox) []byte {
 	end := len(p.answers)
 	answers := p.answers
 	if p.unknown = p.m.Unknown(known, p.unknown[:0]); len(p.unknown) > 0 {
@@ -138,17 +139,17 @@ func (p *packetListener) binding(from netip.AddrPort, out *datagram.Outbox) []by
 		p.count.refused++
 		answers = p.r.b.Bytes()
 	} else {
-		answers = wire.AppendBinding(answers, &p.m, from, p.set.Load().ServerName)
+		answers = wire.AppendBinding(answers, &p.m, in.Addr, p.set.Load().ServerName)
 	}
-	out.Add(p.socket, answers[end:], from)
+	out.AddFrom(p.socket, answers[end:], in.Addr, in.Local)
 	return answers
 }
 
 // request takes a request that is about relays. It returns false when there is no
 // room for it.
-func (p *packetListener) request(from netip.AddrPort, out *datagram.Outbox) bool {
+func (p *packetListener) request(in *datagram.Packet, out *datagram.Outbox) bool {
 	r := &p.r
-	r.begin(p.listener, &p.m, &packetClient{p.socket, from}, p.now, p.answers)
+	r.begin(p.listener, &p.m, &packetClient{p.socket, in.Addr, in.Local}, p.now, p.answers)
 	if claim, ok := r.admit(); ok {
 		return p.lookups.begins(p.listener, r, claim)
 	}
@@ -160,6 +161,6 @@ func (p *packetListener) request(from netip.AddrPort, out *datagram.Outbox) bool
 	if r.refused {
 		p.count.refused++
 	}
-	out.Add(p.socket, p.answers[end:], from)
+	out.AddFrom(p.socket, p.answers[end:], in.Addr, in.Local)
 	return true
 }

@@ -33,9 +33,9 @@ func (r *request) createPermission() {
 		r.fail(codeBadRequest)
 		return
 	}
-	r.a.mu.Lock()
+	r.a.mu.Lock() // review comes before, with the settings of now, or after
 	defer r.a.mu.Unlock()
-	r.report(r.a.permit(r.set, peers, r.now))
+	r.report(r.a.permit(r.l.set.Load(), peers, r.now))
 }
 
 // report answers a request of which nothing is to be told but whether it failed.
@@ -53,6 +53,9 @@ func (r *request) report(code int) {
 func (a *allocation) permit(set *settings, peers []netip.AddrPort, now time.Time) (code int) {
 	granted := make(map[netip.Addr]permission, min(len(peers), set.MaxPermissions))
 	for _, peer := range peers {
+		if p, twice := granted[peer.Addr()]; twice && !p.relaysOnly {
+			continue // a request has room for thousands, each to be looked for in long lists
+		}
 		p, code := a.permission(set, peer)
 		if code != 0 {
 			return code

@@ -2,6 +2,7 @@ package stun
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -108,4 +109,21 @@ func (s *Server) only(t *testing.T) *allocation {
 	}
 	t.Fatal("no allocation")
 	return nil
+}
+
+// One address over and over costs little more than once: a request of 64 KiB must not
+// hold up the reader of a socket.
+func BenchmarkPermitTwice(b *testing.B) {
+	set := &settings{Options: turnOptions()}
+	for i := range 1000 {
+		set.Blacklist = append(set.Blacklist, netip.PrefixFrom(netip.AddrFrom4([4]byte{9, 9, byte(i >> 8), byte(i)}), 32))
+	}
+	a := &allocation{l: &listener{srv: New(Host{})}}
+	a.relays[ipv4] = &relay{a: a, addr: netip.AddrPortFrom(relay4, 49152)}
+	peers := slices.Repeat([]netip.AddrPort{netip.MustParseAddrPort("8.8.8.8:1")}, 5000)
+	for b.Loop() {
+		if code := a.permit(set, peers, time.Now()); code != 0 {
+			b.Fatalf("got %d", code)
+		}
+	}
 }

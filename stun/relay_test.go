@@ -1,12 +1,19 @@
 package stun
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/stun"
+
+	"github.com/tidewaiter/tidewaiter/stun/internal/auth"
 )
 
 func TestRelayIndications(t *testing.T) {
@@ -201,4 +208,73 @@ func TestUserRate(t *testing.T) {
 		e.indicates(p.addr(), large)
 		p.wants(third, large)
 	})
+}
+
+// A user who ends all allocations and makes others has no more for it, until the time
+// has passed that his rate takes; then nothing is kept of him.
+func TestUserRateSurvivesAllocations(t *testing.T) {
+	o := turnOptions()
+	o.UserRate = 1000
+	inMemory(t, o, func(r *rig) {
+		p := r.peer("8.8.8.8:4000")
+		large := strings.Repeat("x", 3000) // 2 s to wait
+		c := r.client()
+		try := func() (passed bool) {
+			c.allocates()
+			c.permits(p.addr())
+			c.indicates(p.addr(), large)
+			b, _ := read(t, p.c)
+			r.wantSuccess(c.does(stun.MethodRefresh, seconds(0)))
+			return b != nil
+		}
+		for i, want := range []bool{true, false, false} {
+			if got := try(); got != want {
+				t.Errorf("allocation %d: relayed is %t, want %t", i, got, want)
+			}
+		}
+		time.Sleep(3 * time.Second)
+		if !try() {
+			t.Error("after 3 s: relayed is false, want true")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if n := len(r.srv.users.list); n != 0 {
+			t.Errorf("got %d users without allocations, want 0", n)
+		}
+	})
+}
+
+// Whoever gets several time-limited user names is one user: what is behind the time is
+// his name.
+func TestUserRateTimeLimited(t *testing.T) {
+	o := turnOptions()
+	o.UserRate = 1000
+	inMemory(t, o, func(r *rig) {
+		r.srv.h.Secret = []byte("shared")
+		r.srv.realms = make(map[string]*auth.Authenticator)
+		if err := r.srv.Update(r.pc.LocalAddr(), o); err != nil {
+			t.Fatal(err)
+		}
+		p := r.peer("8.8.8.8:4000")
+		large := strings.Repeat("x", 1500)
+		for i, want := range []string{large, "", large} {
+			c := r.client()
+			c.user, c.password = timeLimitedName(time.Duration(i+1)*time.Hour, []string{"ana", "ana", "bob"}[i])
+			relay := c.allocates()
+			c.permits(p.addr())
+			c.indicates(p.addr(), large)
+			if want == "" {
+				p.wantsNothing()
+			} else {
+				p.wants(relay, want)
+			}
+		}
+	})
+}
+
+func timeLimitedName(d time.Duration, name string) (user, password string) {
+	user = strconv.FormatInt(time.Now().Add(d).Unix(), 10) + ":" + name
+	m := hmac.New(sha1.New, []byte("shared"))
+	m.Write([]byte(user))
+	return user, base64.StdEncoding.EncodeToString(m.Sum(nil))
 }

@@ -188,6 +188,10 @@ func (r *request) resolve(ctx context.Context, claim auth.Claim) {
 	if r.a != nil && r.a.user == id.User {
 		r.a.identity.Store(&identity{id, r.now})
 	}
+	if r.set = r.l.set.Load(); !r.set.UseTURN { // it may be another one by now
+		r.fail(codeNotAllowed)
+		return
+	}
 	r.handle()
 }
 

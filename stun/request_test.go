@@ -320,3 +320,55 @@ func TestLookupAtEnd(t *testing.T) {
 		}
 	})
 }
+
+// What a late lookup would have reserved does not keep the listener from ending.
+func TestReservationAtEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, turnOptions())
+		r.accounts.hold = func(ctx context.Context) error {
+			<-ctx.Done()
+			time.Sleep(time.Second) // the listener has given up what there was
+			return nil
+		}
+		c := r.client()
+		if m := c.exchange(c.signs(stun.MethodAllocate, udp, portPair)); m != nil {
+			t.Errorf("got %d, want no answer", code(m))
+		}
+		began := time.Now()
+		r.end()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the end took %v, want it not to wait for the reservation", took)
+		}
+	})
+}
+
+// Somebody who sends wrong passwords from all his ports leaves room for others.
+func TestLookupsOfOneAddress(t *testing.T) {
+	inMemory(t, turnOptions(), func(r *rig) {
+		release := make(chan struct{})
+		r.accounts.hold = func(context.Context) error { <-release; return nil }
+		for range maxLookups {
+			c := r.client()
+			c.login()
+			c.key = stun.NewLongTermIntegrity(user, realm, "guessed")
+			if m := c.exchange(c.signs(stun.MethodAllocate, udp)); m != nil {
+				t.Fatalf("got %d, want no answer yet", code(m))
+			}
+		}
+		if got := r.accounts.count(); got != maxAddressLookups {
+			t.Errorf("accounts are asked %d times at once for one address, want %d", got, maxAddressLookups)
+		}
+		c := r.clientAt(netip.MustParseAddrPort("198.51.100.8:1000"))
+		request := c.signs(stun.MethodAllocate, udp)
+		if m := c.exchange(request); m != nil {
+			t.Fatalf("got %d, want no answer yet", code(m))
+		}
+		close(release)
+		synctest.Wait()
+		if b := c.reads(); b == nil {
+			t.Error("client of another address: got no answer")
+		} else {
+			r.wantSuccess(parse(t, b, request.TransactionID))
+		}
+	})
+}

@@ -87,6 +87,18 @@ func (v *reservations) remove(r *reservation) bool {
 	return true
 }
 
+// cancel ends a reservation of which nobody was told.
+func (v *reservations) cancel(token [8]byte) {
+	v.mu.Lock()
+	r := v.byToken[token]
+	delete(v.byToken, token)
+	v.mu.Unlock()
+	if r != nil {
+		r.stop()
+		r.close()
+	}
+}
+
 // drop ends the reservations of a listener.
 func (v *reservations) drop(l *listener) {
 	v.mu.Lock()

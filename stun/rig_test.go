@@ -188,9 +188,21 @@ func (r *rig) wantsEmpty() {
 	if n := r.relays.count(); n != 0 {
 		r.t.Errorf("after the end: %d sockets of relays are open", n)
 	}
-	if n := len(r.srv.quota.count) + len(r.srv.users.list) + len(r.srv.live.addrs); n != 0 {
+	if n := len(r.srv.quota.count) + r.srv.users.count() + len(r.srv.live.addrs); n != 0 {
 		r.t.Errorf("after the end: %d entries of quotas, users and relays are left", n)
 	}
+}
+
+// count is how many users have allocations.
+func (u *users) count() (n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, l := range u.list {
+		if l.allocations > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // testClient is a client with a socket in memory.

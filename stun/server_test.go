@@ -15,6 +15,7 @@ import (
 	"github.com/pion/stun"
 
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
+	"github.com/tidewaiter/tidewaiter/shaper"
 )
 
 // Options that contradict one another, or this machine, are errors that name them.
@@ -220,3 +221,53 @@ func TestHostPanics(t *testing.T) {
 type panics struct{}
 
 func (panics) AllocatePacketConn(string, int) (net.PacketConn, net.Addr, error) { panic("ouch") }
+
+// A request that waits for accounts is answered by the options of the day: what Update
+// forbids meanwhile is not allowed afterwards.
+func TestUpdateDuringLookup(t *testing.T) {
+	inMemory(t, turnOptions(), func(r *rig) {
+		c, d, p := r.client(), r.client(), r.peer("8.8.8.8:4000")
+		c.allocates(seconds(3600))
+		time.Sleep(keyLife + time.Second)
+		c.login()
+		d.login()
+		release := make(chan struct{})
+		r.accounts.mu.Lock()
+		r.accounts.hold = func(context.Context) error { <-release; return nil }
+		r.accounts.mu.Unlock()
+		request, allocate := c.signs(stun.MethodCreatePermission, peer(p.addr())), d.signs(stun.MethodAllocate, udp)
+		if m := c.exchange(request); m != nil {
+			t.Fatalf("got %d, want no answer yet", code(m))
+		}
+		if m := d.exchange(allocate); m != nil {
+			t.Fatalf("got %d, want no answer yet", code(m))
+		}
+		o := turnOptions()
+		o.MaxAllocations = 1
+		o.Blacklist = []netip.Prefix{netip.MustParsePrefix("8.8.8.0/24")}
+		if err := r.srv.Update(r.pc.LocalAddr(), o); err != nil {
+			t.Fatal(err)
+		}
+		close(release)
+		r.wantError(parse(t, c.reads(), request.TransactionID), 403)
+		r.wantError(parse(t, d.reads(), allocate.TransactionID), 486)
+		c.indicates(p.addr(), "hello")
+		p.wantsNothing()
+	})
+}
+
+// Users of two realms are two users, though their names are the same.
+func TestUsersOfRealms(t *testing.T) {
+	srv := New(Host{Accounts: new(fakeAccounts)})
+	of := func(realm string) *shaper.Bucket {
+		a := &allocation{users: srv.authenticator(realm), user: user}
+		return srv.users.enter(a.userKey(), perSecond(1000))
+	}
+	one, two := of("one.test"), of("two.test")
+	if one == two {
+		t.Error("got one limit for the users of two realms, want two")
+	}
+	if of("one.test") != one {
+		t.Error("got two limits for one user, want one")
+	}
+}

@@ -27,6 +27,19 @@ func timeLimited(user string) (expiry int64, ok bool) {
 	return expiry, true
 }
 
+// Account returns whose a user name is: what stands behind the time of one that is
+// time-limited, so that all that somebody was given are of the same account; or the
+// user name itself.
+func (a *Authenticator) Account(user string) string {
+	if _, ok := timeLimited(user); !ok || len(a.config.Secret) == 0 {
+		return user
+	}
+	if _, name, ok := strings.Cut(user, ":"); ok {
+		return name
+	}
+	return user
+}
+
 // timeLimitedKey returns the key of a time-limited user name, whose password is the
 // HMAC-SHA1 of the name.
 func timeLimitedKey(secret []byte, user, realm, algorithm string) []byte {

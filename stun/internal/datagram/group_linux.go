@@ -172,6 +172,11 @@ func (r *groupReader) serve(m *member, events uint32, take func(fd uintptr)) {
 		return // closed meanwhile
 	}
 	if r.errno != 0 && r.errno != syscall.EAGAIN {
+		// It may be an error of a datagram long gone, which ICMP reported: the kernel
+		// tells it once, and a peer can cause any number of them.
+		_ = m.socket.raw.Control(take)
+	}
+	if r.errno != 0 && r.errno != syscall.EAGAIN {
 		r.failed.pause()
 		return
 	}

@@ -18,7 +18,8 @@ type inbox struct {
 	headers []mmsghdr
 	iovecs  []unix.Iovec
 	names   []sockaddr
-	used    int // packets that are still in use
+	infos   []control // nil: not asked for
+	used    int       // packets that are still in use
 }
 
 func newInbox(size int) *inbox {
@@ -39,6 +40,14 @@ func newInbox(size int) *inbox {
 	return in
 }
 
+// askLocal has every datagram tell where it was sent to.
+func (in *inbox) askLocal() {
+	in.infos = make([]control, len(in.headers))
+	for i := range in.infos {
+		in.headers[i].setControl(in.infos[i].bytes())
+	}
+}
+
 // receive takes up to most datagrams that are there, into buffers that are not in
 // use.
 func (in *inbox) receive(fd uintptr, most int) ([]Packet, syscall.Errno) {
@@ -55,6 +64,10 @@ func (in *inbox) receive(fd uintptr, most int) ([]Packet, syscall.Errno) {
 	packets := in.packets[in.used : in.used+n]
 	for i := range packets {
 		packets[i].fill(int(headers[i].n), addrPort(&in.names[in.used+i]))
+		if in.infos != nil {
+			packets[i].Local = in.infos[in.used+i].local(int(headers[i].Controllen))
+			headers[i].setControl(in.infos[in.used+i].bytes())
+		}
 		headers[i].Namelen = unix.SizeofSockaddrInet6
 	}
 	in.used += n
@@ -78,6 +91,9 @@ func (n *native) reader() reader {
 		return nil
 	}
 	r := &connReader{raw: n.raw, in: newInbox(serverBatch)}
+	if n.many {
+		r.in.askLocal()
+	}
 	r.take = func(fd uintptr) bool {
 		r.in.used = 0
 		r.batch, r.errno = r.in.receive(fd, serverBatch)

@@ -19,6 +19,7 @@ type native struct {
 	inet6    bool
 	segments atomic.Bool // the kernel takes UDP_SEGMENT
 	df       dontFragment
+	many     bool  // the socket has many addresses
 	member   int32 // of a group, which guards it; 0: of none
 }
 
@@ -38,6 +39,7 @@ func (n *native) adopt(conn net.PacketConn) {
 			return
 		}
 		n.raw, n.inet6 = raw, domain == unix.AF_INET6
+		n.tellLocal(int(fd), conn)
 		n.probe(int(fd))
 	})
 }
@@ -47,6 +49,18 @@ func (n *native) adopt(conn net.PacketConn) {
 func (n *native) probe(fd int) {
 	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
 	n.segments.Store(err == nil)
+}
+
+// tellLocal asks for the addresses that datagrams are sent to, if there are many.
+func (n *native) tellLocal(fd int, conn net.PacketConn) {
+	if a, ok := conn.LocalAddr().(*net.UDPAddr); !ok || !a.IP.IsUnspecified() {
+		return
+	}
+	level, option := unix.IPPROTO_IP, unix.IP_PKTINFO
+	if n.inet6 {
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO
+	}
+	n.many = unix.SetsockoptInt(fd, level, option, 1) == nil
 }
 
 func (n *native) close() error { return n.file.Close() }

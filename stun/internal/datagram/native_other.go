@@ -17,7 +17,7 @@ func (*native) reader() reader       { return nil }
 func (*native) close() error         { return nil }
 func (*native) drops() uint64        { return 0 }
 
-func (*native) write(s *Socket, data []byte, to netip.AddrPort, _ bool) error {
+func (*native) write(s *Socket, data []byte, to netip.AddrPort, _ netip.Addr, _ bool) error {
 	return plainWrite(s.conn, data, to)
 }
 

@@ -19,19 +19,26 @@ type letter struct {
 	socket *Socket // nil: sent
 	data   []byte
 	to     netip.AddrPort
+	from   netip.Addr // not valid: what the system chooses
 }
 
 // Add puts a datagram into the box. data is not copied: it must stay as it is until
 // Flush or, in the Outbox of a handler, until the handler returns. A full box is
 // flushed first.
 func (o *Outbox) Add(s *Socket, data []byte, to netip.AddrPort) {
+	o.AddFrom(s, data, to, netip.Addr{})
+}
+
+// AddFrom is Add with the source address, which is the Local of a packet that came in
+// by the same socket.
+func (o *Outbox) AddFrom(s *Socket, data []byte, to netip.AddrPort, from netip.Addr) {
 	if len(o.letters) == outboxSize {
 		o.Flush()
 	}
 	if o.letters == nil {
 		o.letters = make([]letter, 0, outboxSize)
 	}
-	o.letters = append(o.letters, letter{s, data, to})
+	o.letters = append(o.letters, letter{s, data, to, from})
 }
 
 // Flush sends what is in the box. On Linux it does not block: what the kernel does
@@ -61,7 +68,12 @@ func (s *Socket) postPlain(letters []letter) {
 // Write sends one datagram. On Linux it does not block. What the kernel does not take
 // is lost, counted (Socket.Drops), and an error; net.ErrClosed on a closed socket.
 func (s *Socket) Write(data []byte, to netip.AddrPort) error {
-	return s.count(s.native.write(s, data, to, false))
+	return s.WriteFrom(data, to, netip.Addr{})
+}
+
+// WriteFrom is Write with the source address, as in Outbox.AddFrom.
+func (s *Socket) WriteFrom(data []byte, to netip.AddrPort, from netip.Addr) error {
+	return s.count(s.native.write(s, data, to, from, false))
 }
 
 // WriteDF is Write with the DF bit of IPv4, and without fragmentation here
@@ -70,7 +82,7 @@ func (s *Socket) Write(data []byte, to netip.AddrPort) error {
 // get the bit, too: Linux has it for a socket, not for a datagram. Where the system
 // has no such thing this is Write.
 func (s *Socket) WriteDF(data []byte, to netip.AddrPort) error {
-	return s.count(s.native.write(s, data, to, true))
+	return s.count(s.native.write(s, data, to, netip.Addr{}, true))
 }
 
 func (s *Socket) count(err error) error {

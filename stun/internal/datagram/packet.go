@@ -22,6 +22,10 @@ type Packet struct {
 	// Addr is who sent it, unmapped.
 	Addr netip.AddrPort
 
+	// Local is the address that it was sent to, if the socket has many (it is bound to
+	// an unspecified address) and the system tells, which is Linux.
+	Local netip.Addr
+
 	slot []byte // Headroom bytes, then room for the data
 }
 

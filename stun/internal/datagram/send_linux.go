@@ -27,7 +27,8 @@ type messages struct {
 	headers  [outboxSize]mmsghdr
 	iovecs   [outboxSize]unix.Iovec
 	names    [outboxSize]sockaddr
-	controls [outboxSize]segmentControl
+	controls [outboxSize]control
+	from     [outboxSize]netip.Addr
 	first    [outboxSize]int // of the vectors of a message
 	n        int             // messages
 	vectors  int             // datagrams in them
@@ -83,11 +84,12 @@ func (b *messages) gather(s *Socket, letters []letter) {
 		}
 		h.setName(name, length)
 		h.setData(b.iovecs[from:b.vectors])
+		segment := 0
 		if b.vectors-from > 1 {
-			h.setSegments(&b.controls[b.n], len(first.data))
-		} else {
-			h.setControl(nil, 0)
+			segment = len(first.data)
 		}
+		b.from[b.n] = first.from
+		h.setControl(b.controls[b.n].set(segment, first.from, s.inet6))
 		b.n++
 	}
 }
@@ -104,7 +106,7 @@ func (b *messages) addRun(s *Socket, first *letter, rest []letter) {
 	size, total := len(first.data), len(first.data)
 	for i, count := 0, 1; i < len(rest) && count < mostSegments; i++ {
 		l := &rest[i]
-		if l.socket != s || l.to != first.to {
+		if l.socket != s || l.to != first.to || l.from != first.from {
 			continue
 		}
 		n := len(l.data)
@@ -158,7 +160,7 @@ func (b *messages) unsplit(fd uintptr, errno syscall.Errno) {
 	}
 	h, first := &b.headers[b.done], b.first[b.done]
 	n := int(h.Iovlen)
-	h.setControl(nil, 0)
+	h.setControl(b.controls[b.done].set(0, b.from[b.done], b.socket.inet6))
 	for i := first; i < first+n; i++ {
 		h.setData(b.iovecs[i : i+1])
 		if sendOne(fd, h) != 0 {
@@ -188,6 +190,7 @@ type envelope struct {
 	header mmsghdr
 	iovec  [1]unix.Iovec
 	name   sockaddr
+	info   control
 	errno  syscall.Errno
 	send   func(fd uintptr)
 }
@@ -198,7 +201,7 @@ var envelopes = sync.Pool{New: func() any {
 	return e
 }}
 
-func (n *native) write(s *Socket, data []byte, to netip.AddrPort, df bool) error {
+func (n *native) write(s *Socket, data []byte, to netip.AddrPort, from netip.Addr, df bool) error {
 	if n.raw == nil {
 		return plainWrite(s.conn, data, to)
 	}
@@ -211,6 +214,7 @@ func (n *native) write(s *Socket, data []byte, to netip.AddrPort, df bool) error
 	setBytes(&e.iovec[0], data)
 	e.header.setName(&e.name, length)
 	e.header.setData(e.iovec[:])
+	e.header.setControl(e.info.set(0, from, n.inet6))
 	err := n.control(e.send, df)
 	e.iovec[0].Base = nil
 	if err != nil {

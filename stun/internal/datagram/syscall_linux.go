@@ -1,6 +1,8 @@
 package datagram
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -25,11 +27,69 @@ type mmsghdr struct {
 // sockaddr has room for an address of either family.
 type sockaddr = unix.RawSockaddrInet6
 
-// segmentControl is the control message UDP_SEGMENT (udp(7)).
-type segmentControl struct {
-	unix.Cmsghdr
-	size uint16
-	_    [6]byte
+// control has room for the control messages of a datagram: where it was sent to, or is
+// sent from, and UDP_SEGMENT (udp(7)).
+type control [10]uint64
+
+func (c *control) bytes() (*byte, int) {
+	return (*byte)(unsafe.Pointer(c)), int(unsafe.Sizeof(*c))
+}
+
+// add writes a control message behind n bytes, and returns how many they are then.
+func (c *control) add(n int, level, typ int32, data []byte) int {
+	h := (*unix.Cmsghdr)(unsafe.Add(unsafe.Pointer(c), n))
+	h.Level, h.Type = level, typ
+	h.SetLen(unix.CmsgLen(len(data)))
+	copy(unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(c), n+unix.CmsgLen(0))), len(data)), data)
+	return n + unix.CmsgSpace(len(data))
+}
+
+// set writes what is to be said of a message: the size of its segments, 0 for none, and
+// where it is from, if that is valid.
+func (c *control) set(segment int, from netip.Addr, inet6 bool) (*byte, int) {
+	n := 0
+	if segment > 0 {
+		var size [2]byte
+		binary.NativeEndian.PutUint16(size[:], uint16(segment))
+		n = c.add(n, unix.IPPROTO_UDP, unix.UDP_SEGMENT, size[:])
+	}
+	switch {
+	case !from.IsValid():
+	case inet6:
+		var info [unix.SizeofInet6Pktinfo]byte
+		ip := from.As16()
+		copy(info[:], ip[:])
+		n = c.add(n, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, info[:])
+	default:
+		var info [unix.SizeofInet4Pktinfo]byte
+		ip := from.As4()
+		copy(info[4:], ip[:])
+		n = c.add(n, unix.IPPROTO_IP, unix.IP_PKTINFO, info[:])
+	}
+	if n == 0 {
+		return nil, 0
+	}
+	p, _ := c.bytes()
+	return p, n
+}
+
+// local reads where a datagram was sent to, from the n bytes that the kernel wrote. Of
+// link-local addresses the system knows best which is meant.
+func (c *control) local(n int) (a netip.Addr) {
+	h := (*unix.Cmsghdr)(unsafe.Pointer(c))
+	data := (*[unix.SizeofInet6Pktinfo]byte)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0)))
+	switch {
+	case n >= unix.CmsgLen(unix.SizeofInet6Pktinfo) && h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO:
+		a = netip.AddrFrom16([16]byte(data[:])).Unmap()
+	case n >= unix.CmsgLen(unix.SizeofInet4Pktinfo) && h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO:
+		if a = netip.AddrFrom4([4]byte(data[4:])); a.IsUnspecified() {
+			a = netip.AddrFrom4([4]byte(data[8:])) // it came before it was to be told
+		}
+	}
+	if a.IsLinkLocalUnicast() || a.IsMulticast() {
+		return netip.Addr{}
+	}
+	return a
 }
 
 func (h *mmsghdr) setName(a *sockaddr, length uint32) {
@@ -39,13 +99,6 @@ func (h *mmsghdr) setName(a *sockaddr, length uint32) {
 func (h *mmsghdr) setData(iov []unix.Iovec) {
 	h.Iov = unsafe.SliceData(iov)
 	h.SetIovlen(len(iov))
-}
-
-// setSegments makes the message's data datagrams of size bytes each.
-func (h *mmsghdr) setSegments(c *segmentControl, size int) {
-	c.Level, c.Type, c.size = unix.IPPROTO_UDP, unix.UDP_SEGMENT, uint16(size)
-	c.SetLen(unix.CmsgLen(2))
-	h.setControl((*byte)(unsafe.Pointer(c)), unix.CmsgSpace(2))
 }
 
 func (h *mmsghdr) setControl(p *byte, n int) {
