@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,10 +26,7 @@ const bound = 30 * time.Second
 // start runs the program until the test ends, and returns a client of its page.
 func start(t *testing.T) browser {
 	t.Helper()
-	s, err := open("127.0.0.1:0", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openAny(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.run(ctx) }()
@@ -298,12 +296,23 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// openAny opens sockets on ports that are free. One that is so on UDP may not be on TCP.
+func openAny(t *testing.T) *sockets {
+	t.Helper()
+	for try := 1; ; try++ {
+		s, err := open("127.0.0.1:0", "127.0.0.1:0")
+		switch {
+		case err == nil:
+			return s
+		case try == 20 || !errors.Is(err, syscall.EADDRINUSE):
+			t.Fatal(err)
+		}
+	}
+}
+
 // The end of one part is that of the program.
 func TestEnd(t *testing.T) {
-	s, err := open("127.0.0.1:0", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openAny(t)
 	s.page.Close()
 	if err := s.run(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("run: got %v, want %v", err, net.ErrClosed)
