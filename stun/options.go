@@ -62,7 +62,9 @@ type Options struct {
 	// Blacklist are peers that nobody reaches by a relay (403), besides those that
 	// are always refused: addresses that are loopback, unspecified, link-local or
 	// multicast, and private ones unless the relay itself has one. ejabberd's list
-	// replaces its defaults. Default: none.
+	// replaces its defaults. The public addresses of this machine are peers like any
+	// other: they belong here where its services trust who comes from them. Default:
+	// none.
 	Blacklist []netip.Prefix `conf:"turn_blacklist"`
 
 	// Whitelist are peers that are reached whatever the class of their address; the

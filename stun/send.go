@@ -49,7 +49,8 @@ func (a *allocation) fromSend(m *wire.Message, out *datagram.Outbox, now time.Ti
 		count.dropped++
 		return
 	}
-	if peer.Addr().Is4() && m.Has(stun.AttrDontFragment) {
+	// From IPv6 to IPv4 it does not count (RFC 8656, section 13.3).
+	if peer.Addr().Is4() && a.client.address().Addr().Is4() && m.Has(stun.AttrDontFragment) {
 		out.Flush() // keeps the order
 		if r.socket.WriteDF(data, peer) != nil {
 			count.dropped++
