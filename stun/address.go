@@ -54,7 +54,7 @@ func (s *Server) relayAddresses(set *settings, local netip.Addr) error {
 			return err
 		}
 	}
-	if !local.IsUnspecified() {
+	if local.IsValid() && !local.IsUnspecified() {
 		if f := familyOf(local); !set.relays[f].IsValid() {
 			set.relays[f] = local
 		}

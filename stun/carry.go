@@ -1,6 +1,7 @@
 package stun
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -22,34 +23,49 @@ func (s *stream) carry() error {
 	c, early := s.bound, slices.Clone(s.in.Rest())
 	framers.Put(s.in)
 	s.in = nil
+	defer netserve.Heed(s.ctx, c.end)() // its allocation may be of another listener
 	var up sync.WaitGroup
-	var panicked error
+	var failed error
 	up.Go(func() {
-		panicked = netserve.Guard(func() error {
-			if _, err := c.conn.Write(early); err != nil {
-				c.end()
-				return nil
+		failed = c.guard(func() {
+			if c.pause(len(early)) && c.begins(early) {
+				c.pass(c.conn, s.conn)
 			}
-			c.pass(c.conn, s.conn)
-			return nil
 		})
-		if panicked != nil {
-			c.end()
-		}
 	})
-	defer up.Wait()
-	c.pass(s.conn, c.conn)
+	err := c.guard(func() { c.pass(s.conn, c.conn) })
 	up.Wait()
-	return panicked
+	return cmp.Or(err, failed)
+}
+
+// guard runs one direction. If it panics, the other ends, too.
+func (c *peerConn) guard(f func()) error {
+	err := netserve.Guard(func() error { f(); return nil })
+	if err != nil {
+		c.end()
+	}
+	return err
+}
+
+// begins sends the peer what came with the request to bind the connection.
+func (c *peerConn) begins(early []byte) bool {
+	n, err := c.conn.Write(early)
+	if c.a.l.srv.stats.bytes.Add(uint64(n)); err != nil {
+		c.end()
+	}
+	return err == nil
 }
 
 // pass copies what one side sends, until it has ended. Then the other side has to send
 // something every now and again: whether there is still somebody to hear it shows only
 // then.
 func (c *peerConn) pass(to, from net.Conn) {
-	for {
+	moved := false // something, since the deadline was set
+	for c.pause(0) {
 		n, err := io.CopyN(to, from, c.portion())
 		c.a.l.srv.stats.bytes.Add(uint64(n))
+		moved = moved || n > 0
+		goesOn := c.pause(int(n)) // what comes before an end counts, too
 		switch {
 		case err == io.EOF:
 			if closeWrite(to) != nil {
@@ -57,14 +73,14 @@ func (c *peerConn) pass(to, from net.Conn) {
 			}
 			_ = to.SetReadDeadline(time.Now().Add(idleLimit))
 			return
-		case n > 0 && errors.Is(err, os.ErrDeadlineExceeded):
-			err = from.SetReadDeadline(time.Now().Add(idleLimit))
+		case moved && errors.Is(err, os.ErrDeadlineExceeded):
+			moved, err = false, from.SetReadDeadline(time.Now().Add(idleLimit))
 		}
-		if err != nil || !c.pause(int(n)) {
-			c.end()
-			return
+		if err != nil || !goesOn {
+			break
 		}
 	}
+	c.end()
 }
 
 // How many bytes are copied until somebody looks at their rate. Without rates it is

@@ -36,7 +36,7 @@ func (r *request) channelBind() {
 	}
 	r.a.mu.Lock() // as in createPermission
 	defer r.a.mu.Unlock()
-	r.report(r.a.bind(r.l.set.Load(), number, peer, r.now))
+	r.report(r.a.bind(r.a.l.set.Load(), number, peer, r.now))
 }
 
 // bind binds a channel, or prolongs its life, and gives permission for its peer. a is

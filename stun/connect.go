@@ -36,7 +36,7 @@ func (r *request) connect() {
 	a := r.a
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	relay := a.relays[familyOf(peer.Addr())]
+	relay, set := a.relays[familyOf(peer.Addr())], a.l.set.Load() // not of before a look-up
 	switch {
 	case !a.tcp:
 		r.fail(codeForbidden)
@@ -44,7 +44,7 @@ func (r *request) connect() {
 	case relay == nil:
 		r.fail(codePeerFamily)
 		return
-	case peer == relay.addr, !r.set.reaches(relay.addr.Addr(), peer.Addr()) && !a.live().has(peer):
+	case peer == relay.addr, !set.reaches(relay.addr.Addr(), peer.Addr()) && !a.live().has(peer):
 		r.fail(codeForbidden)
 		return
 	}

@@ -1,6 +1,9 @@
 package stun
 
 import (
+	"context"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -419,4 +422,154 @@ func TestDataRate(t *testing.T) {
 			t.Errorf("got %d bytes in %v, want 50000 in about 4 s", got, d)
 		}
 	})
+}
+
+// A side that goes on sending is heard to its end, however slowly that is passed on.
+func TestDataHalfOpenRate(t *testing.T) {
+	o := turnOptions()
+	o.AllocationRate = 10000
+	onStreams(t, o, func(r *streamRig) {
+		c := r.stream()
+		c.allocates(tcp)
+		data, p := c.bound()
+		_ = data.c.(*listentest.Conn).CloseWrite()
+		wantsEOF(t, "peer", p)
+		const n = 1000000
+		go func() {
+			_, _ = p.Write([]byte(strings.Repeat("x", n)))
+			_ = p.Close()
+		}()
+		_ = data.c.SetReadDeadline(time.Now().Add(5 * time.Minute))
+		if got, err := io.Copy(io.Discard, data.c); got != n || err != nil {
+			t.Errorf("client got %d bytes (%v), want %d", got, err, n)
+		}
+	})
+}
+
+// Short connections are no way around the rate.
+func TestDataRateShort(t *testing.T) {
+	o := turnOptions()
+	o.AllocationRate = 10000
+	onStreams(t, o, func(r *streamRig) {
+		c := r.stream()
+		c.allocates(tcp)
+		ln := r.tcp.listens(peerA)
+		start, got := time.Now(), 0
+		for range 100 {
+			id, p := c.connects(ln)
+			d := c.beside()
+			d.sends(d.signs(stun.MethodConnectionBind, id).Raw)
+			d.sends([]byte(strings.Repeat("x", 900)))
+			_ = d.c.(*listentest.Conn).CloseWrite()
+			_ = p.SetReadDeadline(time.Now().Add(time.Minute))
+			n, _ := io.Copy(io.Discard, p)
+			got += int(n)
+			_ = p.Close()
+			_, _ = io.Copy(io.Discard, d.c)
+			synctest.Wait()
+		}
+		if d := time.Since(start); got != 90000 || d < 7*time.Second {
+			t.Errorf("got %d bytes in %v, want 90000 in about 8 s", got, d)
+		}
+	})
+}
+
+// A listener does not wait for peers of connections whose allocation is another's.
+func TestDataEndsWithItsListener(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		c := r.stream()
+		c.allocates(tcp)
+		id, p := c.connects(r.tcp.listens(peerA))
+		ctx, stop := context.WithCancel(r.t.Context())
+		ln, done := listentest.NewListenerAt(netip.MustParseAddrPort("192.0.2.1:5349")), make(chan error, 1)
+		go func() { done <- r.srv.Listen(ctx, ln, turnOptions()) }()
+		d := c.beside()
+		d.c = ln.Dial()
+		r.wantSuccess(d.does(stun.MethodConnectionBind, id))
+		_ = d.c.(*listentest.Conn).CloseWrite()
+		wantsEOF(t, "peer", p)
+		start := time.Now()
+		stop()
+		<-done
+		if d := time.Since(start); d > time.Second {
+			t.Errorf("Listen took %v to end", d)
+		}
+		wantsEOF(t, "peer", p)
+	})
+}
+
+// Options that change while the account is looked up count.
+func TestUpdateDuringLookupOfStream(t *testing.T) {
+	for _, method := range []stun.Method{stun.MethodConnect, stun.MethodCreatePermission} {
+		t.Run(method.String(), func(t *testing.T) {
+			onStreams(t, turnOptions(), func(r *streamRig) {
+				c := r.stream()
+				c.allocates(tcp, seconds(3600))
+				r.tcp.listens(peerA)
+				time.Sleep(keyLife)
+				r.wantError(c.exchange(c.signs(method, peer(peerA))), 438)
+				c.nonce = ""
+				m := c.signs(method, peer(peerA))
+				release := make(chan struct{})
+				r.accounts.mu.Lock()
+				r.accounts.hold = func(context.Context) error { <-release; return nil }
+				r.accounts.mu.Unlock()
+				c.sends(m.Raw)
+				synctest.Wait()
+				o := turnOptions()
+				o.Blacklist = []netip.Prefix{netip.PrefixFrom(peerA.Addr(), 32)}
+				if err := r.srv.Update(r.ln.Addr(), o); err != nil {
+					t.Fatal(err)
+				}
+				close(release)
+				r.wantError(parse(t, c.reads(), m.TransactionID), 403)
+			})
+		})
+	}
+}
+
+// What panics in the host leaves the quota of the client as it was.
+func TestAllocateTCPPanic(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		r.srv.h.Relays = panicking{r.tcp}
+		r.wantError(r.stream().does(stun.MethodAllocate, tcp), 508)
+	})
+}
+
+type panicking struct{ *fakeStreamRelays }
+
+func (panicking) AllocateListener(string, int) (net.Listener, net.Addr, error) { panic("ouch") }
+
+// A relay ends though its listener does not say that it is closed.
+func TestRelayListenerError(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		r.srv.h.Relays = odd{r.tcp}
+		c := r.stream()
+		c.allocates(tcp)
+		_ = c.c.Close()
+		r.stop(errEnd)
+		select {
+		case err := <-r.listen:
+			r.listen <- err
+		case <-time.After(time.Minute):
+			t.Fatal("Listen does not end")
+		}
+	})
+}
+
+type odd struct{ *fakeStreamRelays }
+
+func (o odd) AllocateListener(network string, port int) (net.Listener, net.Addr, error) {
+	ln, at, err := o.fakeStreamRelays.AllocateListener(network, port)
+	return oddListener{ln}, at, err
+}
+
+type oddListener struct{ net.Listener }
+
+func (l oddListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, errors.New("use of closed something")
+	}
+	return c, nil
 }

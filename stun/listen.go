@@ -28,6 +28,7 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	if err != nil {
 		return err
 	}
+	l.looking = make(chan struct{}, maxLookups)
 	sl := &streamListener{listener: l}
 	err = netserve.Serve(ctx, ln, sl.serve, netserve.Config{Grace: o.Grace, Log: s.log})
 	l.close()

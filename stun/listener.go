@@ -18,13 +18,15 @@ import (
 // listener is what the clients of one socket share.
 type listener struct {
 	srv     *Server
-	network string // of local
-	local   netip.AddrPort
+	addr    net.Addr
+	network string         // of addr
+	local   netip.AddrPort // not valid: it is a unix socket
 	set     atomic.Pointer[settings]
 	trouble *netserve.Sampler // for what peers can cause
 	tuples  tuples
 	relays  *datagram.Group // reads the sockets of relays
 	running sync.WaitGroup  // lookups, and timers of allocations and reservations
+	looking chan struct{}   // a place for each stream that waits for accounts
 
 	// siblings are the other sockets with the local address: the system may hand a
 	// client from one to another when sockets come or go. nil: there are none.
@@ -34,7 +36,7 @@ type listener struct {
 // newListener begins to serve a socket. It is closed once its clients are no longer
 // heard.
 func (s *Server) newListener(addr net.Addr, o Options) (*listener, error) {
-	l := &listener{srv: s, network: addr.Network(), local: addrPort(addr)}
+	l := &listener{srv: s, addr: addr, network: addr.Network(), local: addrPort(addr)}
 	set, err := s.settings(l.local, o)
 	if err != nil {
 		return nil, err
@@ -49,6 +51,14 @@ func (s *Server) newListener(addr net.Addr, o Options) (*listener, error) {
 	s.listeners[l] = struct{}{}
 	s.introduce(l)
 	return l, nil
+}
+
+// isAt says whether the listener's socket has an address.
+func (l *listener) isAt(addr net.Addr) bool {
+	if l.network != addr.Network() || l.local != addrPort(addr) {
+		return false
+	}
+	return l.local.IsValid() || l.addr.String() == addr.String()
 }
 
 // introduce tells the datagram sockets with the address of one of them, which has come

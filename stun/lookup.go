@@ -12,8 +12,8 @@ import (
 	"github.com/tidewaiter/tidewaiter/stun/internal/wire"
 )
 
-// maxLookups is how many requests of one socket may wait for accounts at once. Others
-// are dropped meanwhile: their clients send them again.
+// maxLookups is how many requests of one socket may wait for accounts at once. Other
+// datagrams are dropped meanwhile: their clients send them again. Other streams wait.
 const maxLookups = 128
 
 // maxAddressLookups is how many of them may be of one client address.

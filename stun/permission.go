@@ -35,7 +35,7 @@ func (r *request) createPermission() {
 	}
 	r.a.mu.Lock() // review comes before, with the settings of now, or after
 	defer r.a.mu.Unlock()
-	r.report(r.a.permit(r.l.set.Load(), peers, r.now))
+	r.report(r.a.permit(r.a.l.set.Load(), peers, r.now))
 }
 
 // report answers a request of which nothing is to be told but whether it failed.

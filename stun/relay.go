@@ -1,6 +1,7 @@
 package stun
 
 import (
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"net"
@@ -21,6 +22,8 @@ type relay struct {
 	a        *allocation
 	socket   *datagram.Socket // nil: it is one of TCP
 	listener net.Listener
+	ctx      context.Context // of listener: it may fail in any way when it is closed
+	stop     context.CancelFunc
 	addr     netip.AddrPort
 	expires  time.Time // guarded by a.mu
 }

@@ -62,11 +62,10 @@ func (s *Server) ListenPacket(ctx context.Context, pc net.PacketConn, o Options)
 // and the lists of peers change for them, too, and permissions for peers that are no
 // longer allowed end at once.
 func (s *Server) Update(addr net.Addr, o Options) error {
-	local := addrPort(addr)
 	var list []*listener
 	s.mu.Lock()
 	for l := range s.listeners {
-		if l.network == addr.Network() && l.local == local {
+		if l.isAt(addr) {
 			list = append(list, l)
 		}
 	}
@@ -74,7 +73,7 @@ func (s *Server) Update(addr net.Addr, o Options) error {
 	if len(list) == 0 {
 		return errors.ErrUnsupported
 	}
-	set, err := s.settings(local, o)
+	set, err := s.settings(addrPort(addr), o)
 	if err != nil {
 		return err
 	}

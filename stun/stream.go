@@ -14,6 +14,7 @@ import (
 	"github.com/pion/stun"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
+	"github.com/tidewaiter/tidewaiter/stun/internal/auth"
 	"github.com/tidewaiter/tidewaiter/stun/internal/datagram"
 	"github.com/tidewaiter/tidewaiter/stun/internal/wire"
 )
@@ -259,8 +260,7 @@ func (s *stream) request(d *desk) {
 	claim, lookUp := r.admit()
 	if lookUp {
 		s.flush(d)
-		r.begin(s.l, &d.m, s, d.now, d.answers)
-		r.resolve(s.ctx, claim)
+		s.resolve(d, claim)
 		d.now = time.Now()
 	}
 	d.looked = false
@@ -271,4 +271,16 @@ func (s *stream) request(d *desk) {
 	if r.answered {
 		d.answers = r.b.Bytes()
 	}
+}
+
+// resolve answers a request that takes a look at the accounts, when it is its turn.
+func (s *stream) resolve(d *desk, claim auth.Claim) {
+	select {
+	case s.l.looking <- struct{}{}:
+		defer func() { <-s.l.looking }()
+	case <-s.ctx.Done():
+		return
+	}
+	d.r.begin(s.l, &d.m, s, time.Now(), d.answers)
+	d.r.resolve(s.ctx, claim)
 }

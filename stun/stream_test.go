@@ -2,6 +2,7 @@ package stun
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -455,6 +456,71 @@ func FuzzStream(f *testing.F) {
 		}
 		if whole, cut := answers(1<<20), answers(int(size)+1); !bytes.Equal(whole, cut) {
 			t.Errorf("whole: got %x, cut: got %x", whole, cut)
+		}
+	})
+}
+
+type unixAt struct {
+	net.Listener
+	name string
+}
+
+func (l unixAt) Accept() (net.Conn, error) { return unixAddressed{l.Listener}.Accept() }
+func (l unixAt) Addr() net.Addr            { return &net.UnixAddr{Name: l.name, Net: "unix"} }
+
+// Each unix socket has options of its own.
+func TestUpdateUnix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newStreamRig(t, turnOptions(), func(ln net.Listener) net.Listener { return unixAddressed{ln} })
+		ctx, stop := context.WithCancel(t.Context())
+		ln, done := listentest.NewListener(), make(chan error, 1)
+		other := unixAt{ln, "/run/other"}
+		go func() { done <- r.srv.Listen(ctx, other, turnOptions()) }()
+		synctest.Wait()
+		o := turnOptions()
+		o.AuthType = AuthAnonymous
+		if err := r.srv.Update(other.Addr(), o); err != nil {
+			t.Fatal(err)
+		}
+		r.wantError(r.stream().asks(stun.MethodAllocate, udp), 401)
+		r.wantSuccess(r.on(ln.Dial()).asks(stun.MethodAllocate, udp))
+		stop()
+		<-done
+		r.end()
+	})
+}
+
+// A unix socket has relays at the address that an unspecified one has.
+func TestRelayAddressUnix(t *testing.T) {
+	o := turnOptions()
+	o.IPv4Address, o.IPv6Address = netip.Addr{}, netip.Addr{}
+	set, err := New(Host{}).settings(addrPort(&net.UnixAddr{Name: "/run/stun", Net: "unix"}), o)
+	if err != nil || set.relays[ipv4] != primary() {
+		t.Errorf("got %v (%v), want %v", set.relays, err, primary())
+	}
+}
+
+// Accounts are asked by a bounded number of streams at once; the others wait.
+func TestStreamLookups(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		var asked atomic.Int32
+		answer := make(chan struct{})
+		r.accounts.mu.Lock()
+		r.accounts.hold = func(context.Context) error { asked.Add(1); <-answer; return nil }
+		r.accounts.mu.Unlock()
+		const more = 5
+		for range maxLookups + more {
+			c := r.stream()
+			c.sends(c.signs(stun.MethodAllocate, udp).Raw)
+		}
+		synctest.Wait()
+		if got := asked.Load(); got != maxLookups {
+			t.Errorf("got %d lookups at once, want %d", got, maxLookups)
+		}
+		close(answer)
+		synctest.Wait()
+		if got := asked.Load(); got != maxLookups+more {
+			t.Errorf("got %d lookups in all, want %d", got, maxLookups+more)
 		}
 	})
 }

@@ -26,7 +26,12 @@ func (s *Server) listenTCP(set *settings, f family) (net.Listener, netip.AddrPor
 	if s.h.Relays == nil {
 		return s.listenInRange(set, f)
 	}
-	ln, addr, err := s.h.Relays.(StreamRelays).AllocateListener(f.tcp(), 0)
+	var ln net.Listener
+	var addr net.Addr
+	err := netserve.Guard(func() (err error) {
+		ln, addr, err = s.h.Relays.(StreamRelays).AllocateListener(f.tcp(), 0)
+		return err
+	})
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
@@ -76,7 +81,9 @@ func (f family) tcp() string { return [families]string{"tcp4", "tcp6"}[f] }
 func (a *allocation) ownListener(ln net.Listener, at netip.AddrPort) {
 	f := familyOf(at.Addr())
 	a.tcp = true
-	a.relays[f] = &relay{a: a, listener: ln, addr: at}
+	r := &relay{a: a, listener: ln, addr: at}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	a.relays[f] = r
 	a.answer.relays[f] = at
 	a.live().add(at)
 }
@@ -96,7 +103,7 @@ func (r *relay) start() error {
 	}
 	r.a.l.running.Go(func() {
 		err := netserve.Guard(func() error {
-			netserve.Accept(context.Background(), r.listener, r.a.l.trouble, r.accept)
+			netserve.Accept(r.ctx, r.listener, r.a.l.trouble, r.accept)
 			return nil
 		})
 		if err != nil {
@@ -109,6 +116,7 @@ func (r *relay) start() error {
 func (r *relay) close() {
 	r.a.live().remove(r.addr)
 	if r.listener != nil {
+		r.stop()
 		_ = r.listener.Close()
 		return
 	}

@@ -245,3 +245,26 @@ func TestPionUDPOverTCP(t *testing.T) {
 		}
 	}
 }
+
+// bursting are peers whose connections panic when they are read.
+type bursting struct{ *fakeStreamRelays }
+
+func (b bursting) Connect(ctx context.Context, network string, relay, peer netip.AddrPort) (net.Conn, error) {
+	c, err := b.fakeStreamRelays.Connect(ctx, network, relay, peer)
+	return burstingConn{c}, err
+}
+
+type burstingConn struct{ net.Conn }
+
+func (burstingConn) Read([]byte) (int, error) { panic("ouch") }
+
+// A panic in one direction ends the other.
+func TestDataPanic(t *testing.T) {
+	onStreams(t, turnOptions(), func(r *streamRig) {
+		r.srv.h.Relays = bursting{r.tcp}
+		c := r.stream()
+		c.allocates(tcp)
+		data, _ := c.bound()
+		data.wantsEnd(true)
+	})
+}
