@@ -83,13 +83,11 @@ func check(option string, a netip.Addr) error {
 	return c.Close()
 }
 
-// internet is an address to which nothing is sent: it is only asked which way it is.
-var internet = net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9}
-
 // primary returns the address of this machine from which packets go to the internet;
 // without a way there any other one, and that of loopback if there is none.
 func primary() netip.Addr {
-	if c, err := net.DialUDP("udp4", nil, &internet); err == nil {
+	// Nothing is sent: it is only asked which way that is.
+	if c, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
 		defer c.Close()
 		return addrPort(c.LocalAddr()).Addr()
 	}
