@@ -24,7 +24,7 @@ type listener struct {
 	set     atomic.Pointer[settings]
 	trouble *netserve.Sampler // for what peers can cause
 	tuples  tuples
-	relays  *datagram.Group // reads the sockets of relays
+	group   *datagram.Group // reads the sockets
 	running sync.WaitGroup  // lookups, and timers of allocations and reservations
 	looking chan struct{}   // a place for each stream that waits for accounts
 
@@ -42,7 +42,7 @@ func (s *Server) newListener(addr net.Addr, o Options) (*listener, error) {
 		return nil, err
 	}
 	l.set.Store(set)
-	if l.relays, err = datagram.NewGroup(); err != nil {
+	if l.group, err = datagram.NewGroup(); err != nil {
 		return nil, err
 	}
 	l.trouble = netserve.NewSampler(s.log)
@@ -112,7 +112,7 @@ func (l *listener) close() {
 	l.tuples.close()
 	l.srv.reservations.drop(l)
 	l.running.Wait()
-	_ = l.relays.Close()
+	_ = l.group.Close()
 	l.trouble.Flush()
 }
 

@@ -15,7 +15,8 @@ type Module interface {
 	// contradict one another.
 	Listen(ctx context.Context, ln net.Listener, o Options) error
 
-	// ListenPacket is Listen for datagrams. It ends at once when pc is closed. It
-	// may be called for several sockets of one address (SO_REUSEPORT).
+	// ListenPacket is Listen for datagrams. When pc is closed instead of ctx being
+	// cancelled, it may find out a second later. It may be called for several sockets
+	// of one address (SO_REUSEPORT).
 	ListenPacket(ctx context.Context, pc net.PacketConn, o Options) error
 }

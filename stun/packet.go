@@ -66,7 +66,7 @@ func (s *Server) packetListener(ctx context.Context, pc net.PacketConn, o Option
 // serve reads the socket until it is closed, which it is when ctx is cancelled.
 func (p *packetListener) serve(ctx context.Context) error {
 	wait := netserve.Heed(ctx, func() { _ = p.socket.Close() })
-	err := p.socket.Serve(p.receive)
+	err := p.group.Serve(p.socket, p.receive)
 	wait()
 	p.lookups.end()
 	p.close()

@@ -99,7 +99,7 @@ func (a *allocation) live() *liveRelays {
 // start has the relay hear its peers.
 func (r *relay) start() error {
 	if r.listener == nil {
-		return r.a.l.relays.Add(r.socket, r)
+		return r.a.l.group.Add(r.socket, r)
 	}
 	r.a.l.running.Go(func() {
 		err := netserve.Guard(func() error {

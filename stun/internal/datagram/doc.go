@@ -1,8 +1,7 @@
 // Package datagram moves datagrams in batches: the sockets of a STUN and TURN
 // listener, and those of its relays.
 //
-// A Socket is read by one goroutine, in Serve or in a Group, which reads many, and
-// written by any. On Linux a batch is one system call in each direction (recvmmsg
+// A Socket is read by a Group, which reads many, and written by any goroutine. On Linux a batch is one system call in each direction (recvmmsg
 // and sendmmsg); elsewhere, and for a net.PacketConn that is no UDP socket, it is
 // one call for each datagram, with the same results.
 //

@@ -206,7 +206,7 @@ func TestFull(t *testing.T) {
 	here := uint64(0)
 	ended := make(chan error)
 	go func() {
-		ended <- to.Serve(func(batch []Packet, _ *Outbox) {
+		ended <- newGroup(t).Serve(to, func(batch []Packet, _ *Outbox) {
 			here += uint64(len(batch))
 			if here+sent+received >= all {
 				_ = to.Close()

@@ -36,8 +36,9 @@ func listenUDP(t testing.TB, network, address string) *net.UDPConn {
 // serve has a socket read until the test ends.
 func serve(t testing.TB, s *Socket, handle func([]Packet, *Outbox)) {
 	t.Helper()
+	g := newGroup(t)
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(handle) }()
+	go func() { ended <- g.Serve(s, handle) }()
 	t.Cleanup(func() {
 		_ = s.Close()
 		if err := <-ended; err != nil {

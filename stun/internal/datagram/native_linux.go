@@ -19,7 +19,6 @@ type native struct {
 	inet6    bool
 	segments atomic.Bool // the kernel takes UDP_SEGMENT
 	df       dontFragment
-	many     bool  // the socket has many addresses
 	member   int32 // of a group, which guards it; 0: of none
 }
 
@@ -60,8 +59,11 @@ func (n *native) tellLocal(fd int, conn net.PacketConn) {
 	if n.inet6 {
 		level, option = unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO
 	}
-	n.many = unix.SetsockoptInt(fd, level, option, 1) == nil
+	_ = unix.SetsockoptInt(fd, level, option, 1)
 }
+
+// isPolled says whether a Group waits for the socket together with others.
+func (n *native) isPolled() bool { return n.raw != nil }
 
 func (n *native) close() error { return n.file.Close() }
 

@@ -13,7 +13,7 @@ import (
 type native struct{}
 
 func (*native) adopt(net.PacketConn) {}
-func (*native) reader() reader       { return nil }
+func (*native) isPolled() bool       { return false }
 func (*native) close() error         { return nil }
 func (*native) drops() uint64        { return 0 }
 

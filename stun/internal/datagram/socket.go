@@ -2,7 +2,6 @@ package datagram
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -12,8 +11,8 @@ import (
 	"time"
 )
 
-// Socket is a socket for datagrams. One goroutine reads it; its other methods are
-// safe for concurrent use.
+// Socket is a socket for datagrams. A Group reads it; its methods are safe for
+// concurrent use.
 type Socket struct {
 	conn  net.PacketConn // nil: one that Ports opened and the system reads for us
 	local netip.AddrPort
@@ -26,7 +25,7 @@ type Socket struct {
 }
 
 // NewSocket returns a Socket that is conn: a *net.UDPConn, a type that embeds one,
-// or another net.PacketConn with addresses that are *net.UDPAddr. Only Serve may
+// or another net.PacketConn with addresses that are *net.UDPAddr. Only a Group may
 // read conn from then on. The kernel's socket of a *net.UDPConn is used directly:
 // of conn's own methods those to close it and for deadlines.
 func NewSocket(conn net.PacketConn) *Socket {
@@ -41,8 +40,8 @@ func NewSocket(conn net.PacketConn) *Socket {
 // LocalAddr returns the address of the socket, unmapped.
 func (s *Socket) LocalAddr() netip.AddrPort { return s.local }
 
-// Close closes the socket, and for one of Ports frees the port. Serve ends; what a
-// handler is doing goes on. A second call returns net.ErrClosed.
+// Close closes the socket, and for one of Ports frees the port. Group.Serve ends; what
+// a handler is doing goes on. A second call returns net.ErrClosed.
 func (s *Socket) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -90,24 +89,9 @@ func (s *Socket) Drops() Drops {
 	return Drops{Received: s.native.drops(), Sent: s.lost.Load()}
 }
 
-// reader reads datagrams in batches. A batch is valid until the next.
-type reader interface {
-	receive() ([]Packet, error)
-}
-
-// Serve reads until the socket is closed, and then returns nil. handle runs on
-// Serve's goroutine and owns the packets until it returns. What it adds to out is
-// sent when it returns, so that data in out may be of the packets. Errors that
-// pass are retried. A socket that Ports opened is read by a Group instead
-// (errors.ErrUnsupported).
-func (s *Socket) Serve(handle func(batch []Packet, out *Outbox)) error {
-	if s.conn == nil {
-		return fmt.Errorf("read relay socket: %w", errors.ErrUnsupported)
-	}
-	in := s.native.reader()
-	if in == nil {
-		in = newPlainReader(s.conn)
-	}
+// serve reads a socket that has a goroutine of its own: Group.Serve.
+func (s *Socket) serve(handle func(batch []Packet, out *Outbox)) error {
+	in := newPlainReader(s.conn)
 	var out Outbox
 	var failed failures
 	for {

@@ -133,9 +133,10 @@ func TestServeLease(t *testing.T) {
 	conn := listenUDP(t, "udp4", "127.0.0.1:0")
 	client := listenUDP(t, "udp4", "127.0.0.1:0")
 	for range 3 {
+		g := newGroup(t)
 		s := NewSocket(sock.NewPacketLease(conn))
 		ended := make(chan error, 1)
-		go func() { ended <- s.Serve(echo(s)) }()
+		go func() { ended <- g.Serve(s, echo(s)) }()
 		for i := range 4 {
 			send(t, client, []byte{byte(i)}, s.LocalAddr())
 			take(t, client)
@@ -158,12 +159,59 @@ func TestServeDeadline(t *testing.T) {
 	take(t, client)
 }
 
+// Who closes the connection below the socket ends the reader, too.
+func TestServeConnClosed(t *testing.T) {
+	for _, lease := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lease %v", lease), func(t *testing.T) {
+			var pc net.PacketConn = listenUDP(t, "udp4", "127.0.0.1:0")
+			if lease {
+				pc = sock.NewPacketLease(pc)
+			}
+			g := newGroup(t)
+			s := NewSocket(pc)
+			ended := make(chan error, 1)
+			go func() { ended <- g.Serve(s, echo(s)) }()
+			client := listenUDP(t, "udp4", "127.0.0.1:0")
+			send(t, client, []byte("x"), s.LocalAddr())
+			take(t, client)
+			_ = pc.Close()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("Serve: got %v, want nil", err)
+				}
+			case <-time.After(patience):
+				t.Fatal("Serve goes on")
+			}
+		})
+	}
+}
+
+func TestServeClosed(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		var conn net.PacketConn = listenUDP(t, "udp4", "127.0.0.1:0")
+		if plain {
+			conn = struct{ net.PacketConn }{conn}
+		}
+		g := newGroup(t)
+		s := NewSocket(conn)
+		_ = s.Close()
+		if err := g.Serve(s, nil); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("closed socket, plain %v: got %v, want net.ErrClosed", plain, err)
+		}
+		_ = g.Close()
+		if err := g.Serve(NewSocket(listenUDP(t, "udp4", "127.0.0.1:0")), nil); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("closed group: got %v, want net.ErrClosed", err)
+		}
+	}
+}
+
 func TestServeInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pc := listentest.NewPacketConn()
 		s := NewSocket(pc)
 		ended := make(chan error)
-		go func() { ended <- s.Serve(echo(s)) }()
+		go func() { ended <- newGroup(t).Serve(s, echo(s)) }()
 		clients := []*listentest.PacketConn{pc.Dial(), pc.Dial()}
 		b := make([]byte, 1<<16)
 		for i, c := range clients {
@@ -215,7 +263,7 @@ func TestServeErrors(t *testing.T) {
 		} {
 			s := NewSocket(&faultyConn{errs: c.errs})
 			start := time.Now()
-			if err := s.Serve(nil); !errors.Is(err, c.want) {
+			if err := newGroup(t).Serve(s, nil); !errors.Is(err, c.want) {
 				t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 			}
 			if took := time.Since(start); len(c.errs) > 100 && took < time.Second {
