@@ -24,7 +24,7 @@ var _ Module = (*Server)(nil)
 // Clients of a unix socket without a PROXY header have no address that could be told:
 // Binding answers say 0.0.0.0:0, and for quotas they are all one.
 func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
-	l, err := s.newListener(ln.Addr(), o)
+	l, err := s.newListener(ln.Addr(), nil, o)
 	if err != nil {
 		return err
 	}

@@ -24,19 +24,20 @@ type listener struct {
 	set     atomic.Pointer[settings]
 	trouble *netserve.Sampler // for what peers can cause
 	tuples  tuples
-	group   *datagram.Group // reads the sockets
-	running sync.WaitGroup  // lookups, and timers of allocations and reservations
-	looking chan struct{}   // a place for each stream that waits for accounts
+	socket  *datagram.Socket // nil: it is one of streams
+	group   *datagram.Group  // reads the sockets
+	running sync.WaitGroup   // lookups, and timers of allocations and reservations
+	looking chan struct{}    // a place for each stream that waits for accounts
 
 	// siblings are the other sockets with the local address: the system may hand a
 	// client from one to another when sockets come or go. nil: there are none.
 	siblings atomic.Pointer[[]*listener]
 }
 
-// newListener begins to serve a socket. It is closed once its clients are no longer
-// heard.
-func (s *Server) newListener(addr net.Addr, o Options) (*listener, error) {
-	l := &listener{srv: s, addr: addr, network: addr.Network(), local: addrPort(addr)}
+// newListener begins to serve a socket, which is nil if it is one of streams. It is
+// closed once its clients are no longer heard.
+func (s *Server) newListener(addr net.Addr, socket *datagram.Socket, o Options) (*listener, error) {
+	l := &listener{srv: s, addr: addr, network: addr.Network(), local: addrPort(addr), socket: socket}
 	set, err := s.settings(l.local, o)
 	if err != nil {
 		return nil, err
@@ -107,6 +108,9 @@ func (l *listener) update(set *settings) {
 func (l *listener) close() {
 	l.srv.mu.Lock()
 	delete(l.srv.listeners, l)
+	if l.socket != nil {
+		l.srv.stats.drop(l.socket.Drops())
+	}
 	l.srv.introduce(l)
 	l.srv.mu.Unlock()
 	l.tuples.close()

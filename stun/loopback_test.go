@@ -163,7 +163,8 @@ func TestPionClient(t *testing.T) {
 func TestPorts(t *testing.T) {
 	srv, at := onLoopback(t, func(o *Options) {
 		anonymous(o)
-		o.MinPort, o.MaxPort, o.MaxAllocations = 49990, 50001, 100
+		// Below those that systems give to clients.
+		o.MinPort, o.MaxPort, o.MaxAllocations = 32500, 32511, 100
 	})
 	first := address(t, newUDPClient(t, at).asks(stun.MethodAllocate, udp, portPair), stun.AttrXORRelayedAddress)
 	if first.Port()%2 != 0 {
@@ -177,8 +178,8 @@ func TestPorts(t *testing.T) {
 			}
 			break
 		}
-		if got := address(t, m, stun.AttrXORRelayedAddress).Port(); got < 49990 || got > 50001 {
-			t.Errorf("got port %d, want one of 49990 to 50001", got)
+		if got := address(t, m, stun.AttrXORRelayedAddress).Port(); got < 32500 || got > 32511 {
+			t.Errorf("got port %d, want one of 32500 to 32511", got)
 		}
 	}
 	if got := srv.Stats(); got.Allocations+got.Reservations != 12 {
@@ -360,5 +361,47 @@ func TestAllocationMemory(t *testing.T) {
 	t.Logf("%d bytes an allocation", used/n)
 	if used/n > most {
 		t.Errorf("got %d bytes an allocation, want at most %d", used/n, most)
+	}
+}
+
+// What the system drops is counted, of sockets that are open and of those that are not.
+func TestDrops(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux tells")
+	}
+	o := turnOptions()
+	anonymous(&o)
+	o.IPv4Address, o.IPv6Address = localhost, netip.Addr{}
+	broadcast := netip.MustParseAddrPort("255.255.255.255:9") // the system does not let us
+	o.Whitelist = []netip.Prefix{netip.PrefixFrom(broadcast.Addr(), 32)}
+	pc := listen(t)
+	at := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	c := newUDPClient(t, at)
+	for range 5000 { // more than there is room for, before anybody reads
+		c.sends([]byte("garbage"))
+	}
+	srv := New(Host{})
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- srv.ListenPacket(ctx, pc, o) }()
+	for answered := false; !answered; { // there is room again
+		_ = c.c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		c.sends(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw)
+		_, err := c.c.Read(c.b)
+		answered = err == nil
+	}
+	_ = c.c.SetReadDeadline(time.Now().Add(time.Minute))
+	open := srv.Stats()
+	if open.ReceiveDrops == 0 || open.SendDrops != 0 {
+		t.Errorf("got %+v, want ReceiveDrops and no SendDrops", open)
+	}
+	c.asks(stun.MethodAllocate, udp)
+	c.asks(stun.MethodCreatePermission, peer(broadcast))
+	c.sends(stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication), peer(broadcast), attr{stun.AttrData, []byte("x")}).Raw)
+	c.asks(stun.MethodRefresh, attr{stun.AttrLifetime, make([]byte, 4)})
+	stop()
+	<-done
+	if got := srv.Stats(); got.ReceiveDrops != open.ReceiveDrops || got.SendDrops != 1 {
+		t.Errorf("after the end: got %+v, want ReceiveDrops %d and SendDrops 1", got, open.ReceiveDrops)
 	}
 }

@@ -16,7 +16,6 @@ import (
 // packetListener reads the clients of a datagram socket.
 type packetListener struct {
 	*listener
-	socket  *datagram.Socket
 	lookups lookups
 
 	// What follows is of the goroutine that reads.
@@ -53,11 +52,11 @@ func (c *packetClient) send(out *datagram.Outbox, message []byte) bool {
 }
 
 func (s *Server) packetListener(ctx context.Context, pc net.PacketConn, o Options) (*packetListener, error) {
-	l, err := s.newListener(pc.LocalAddr(), o)
+	l, err := s.newListener(pc.LocalAddr(), datagram.NewSocket(pc), o)
 	if err != nil {
 		return nil, err
 	}
-	p := &packetListener{listener: l, socket: datagram.NewSocket(pc)}
+	p := &packetListener{listener: l}
 	p.socket.Raise(socketBuffer)
 	p.lookups.begin(ctx)
 	return p, nil
@@ -148,6 +147,9 @@ func (p *packetListener) binding(in *datagram.Packet, out *datagram.Outbox) []by
 // request takes a request that is about relays. It returns false when there is no
 // room for it.
 func (p *packetListener) request(in *datagram.Packet, out *datagram.Outbox) bool {
+	if p.m.Type().Method == stun.MethodRefresh {
+		out.Flush() // it may close the relay that has something to send
+	}
 	r := &p.r
 	r.begin(p.listener, &p.m, &packetClient{p.socket, in.Addr, in.Local}, p.now, p.answers)
 	if claim, ok := r.admit(); ok {

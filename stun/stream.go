@@ -255,6 +255,9 @@ func (s *stream) binding(d *desk) {
 // request answers a request that is about relays. It waits for the accounts: a client
 // that is looked up has nothing else to say.
 func (s *stream) request(d *desk) {
+	if d.m.Type().Method == stun.MethodRefresh {
+		d.out.Flush() // it may close the relay that has something to send
+	}
 	r := &d.r
 	r.begin(s.l, &d.m, s, d.now, d.answers)
 	claim, lookUp := r.admit()

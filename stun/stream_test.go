@@ -250,6 +250,23 @@ func TestStreamEndsAllocation(t *testing.T) {
 	})
 }
 
+// What a client sends before it gives its relay back is relayed.
+func TestStreamSendsLast(t *testing.T) {
+	o := turnOptions()
+	o.AuthType = AuthAnonymous
+	onStreams(t, o, func(r *streamRig) {
+		c, p := r.stream(), r.peer(peerA.String())
+		m := c.asks(stun.MethodAllocate, udp)
+		r.wantSuccess(m)
+		r.wantSuccess(c.asks(stun.MethodCreatePermission, peer(peerA)))
+		last := c.builds(stun.MethodSend, stun.ClassIndication, peer(peerA), attr{stun.AttrData, []byte("bye")})
+		end := c.builds(stun.MethodRefresh, stun.ClassRequest, attr{stun.AttrLifetime, make([]byte, 4)})
+		c.sends(append(last.Raw, end.Raw...))
+		r.wantSuccess(parse(t, c.reads(), end.TransactionID))
+		p.wants(address(t, m, stun.AttrXORRelayedAddress), "bye")
+	})
+}
+
 // A listener that is closed waits for its connections.
 func TestStreamDrain(t *testing.T) {
 	onStreams(t, turnOptions(), func(r *streamRig) {

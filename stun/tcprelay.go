@@ -121,4 +121,5 @@ func (r *relay) close() {
 		return
 	}
 	_ = r.socket.Close()
+	r.a.l.srv.stats.drop(r.socket.Drops())
 }

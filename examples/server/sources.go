@@ -93,6 +93,8 @@ func stunSource(stats func() stun.Stats) prom.Source {
 		counter("relayed_bytes_total", "Data in the packets that were relayed.", func(s stun.Stats) uint64 { return s.RelayedBytes }),
 		counter("dropped_packets_total", "Packets that were neither relayed nor answered.", func(s stun.Stats) uint64 { return s.Dropped }),
 		counter("refused_requests_total", "Requests that were answered by an error, but for challenges.", func(s stun.Stats) uint64 { return s.Refused }),
+		counter("receive_drops_total", "Datagrams that the system had no room for.", func(s stun.Stats) uint64 { return s.ReceiveDrops }),
+		counter("send_drops_total", "Datagrams that the system did not take.", func(s stun.Stats) uint64 { return s.SendDrops }),
 	)
 }
 

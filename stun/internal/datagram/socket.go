@@ -21,6 +21,7 @@ type Socket struct {
 
 	mu     sync.Mutex
 	closed bool
+	missed uint64   // Drops.Received when it was closed
 	leave  []func() // what is to be done after closing
 }
 
@@ -49,6 +50,7 @@ func (s *Socket) Close() error {
 		return net.ErrClosed
 	}
 	s.closed = true
+	s.missed = s.native.drops()
 	leave := s.leave
 	s.mu.Unlock()
 	var err error
@@ -84,9 +86,16 @@ type Drops struct {
 	Sent uint64
 }
 
-// Drops returns the counts since the socket was opened; of Received at most 1<<32-1.
+// Drops returns the counts since the socket was opened; of Received at most 1<<32-1,
+// and those until it was closed.
 func (s *Socket) Drops() Drops {
-	return Drops{Received: s.native.drops(), Sent: s.lost.Load()}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := Drops{Received: s.missed, Sent: s.lost.Load()}
+	if !s.closed {
+		d.Received = s.native.drops()
+	}
+	return d
 }
 
 // serve reads a socket that has a goroutine of its own: Group.Serve.
