@@ -14,6 +14,12 @@ type Command struct {
 	Host string
 }
 
+// Permissions say who may run which command. A *Ref is one.
+type Permissions interface {
+	// Permits reports whether a caller may run a command. It does not block.
+	Permits(caller Subject, cmd Command) bool
+}
+
 // configure is the access rule for commands about another virtual host.
 const configure = "configure"
 

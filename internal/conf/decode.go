@@ -75,6 +75,10 @@ func (d *Document) Section(s Schema) any {
 		switch {
 		case f.rule:
 			v.Field(f.index).Set(reflect.ValueOf(d.tables.Shapers.Rule(f.Name)))
+		case f.elem == permitsType:
+			v.Field(f.index).Set(reflect.ValueOf(d.tables.ACL))
+		case f.first:
+			d.first(v.Field(f.index), f)
 		case f.client:
 			x.clientField(v.Field(f.index), f)
 		case f.elem == tlsType:
@@ -85,6 +89,28 @@ func (d *Document) Section(s Schema) any {
 	}
 	d.addSettings("", "", x.settings)
 	return v.Interface()
+}
+
+// first fills a field from the first listener of a module, whose problems are reported
+// where that is decoded. Without such a listener the defaults stay.
+func (d *Document) first(field reflect.Value, f *Field) {
+	all := d.Top("listen")
+	if all == nil {
+		return
+	}
+	quiet := *d
+	quiet.problems, quiet.refs, quiet.settings = problems{}, nil, nil
+	p := &listeners{Document: &quiet}
+	for _, n := range all.items() {
+		if n.Kind != Map {
+			continue
+		}
+		if n, module := p.modern(n); module == f.Name {
+			x := &filler{Document: &quiet, entry: Entry{Node: n, Owner: module}}
+			x.fill(field, f.nested)
+			return
+		}
+	}
 }
 
 // filler fills the struct of one entry.

@@ -22,6 +22,7 @@ var (
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 	accessType   = reflect.TypeFor[acl.Access]()
 	shaperType   = reflect.TypeFor[shaper.Rule]()
+	permitsType  = reflect.TypeFor[acl.Permissions]()
 	tlsType      = reflect.TypeFor[*tls.Config]()
 )
 
@@ -68,6 +69,8 @@ type Field struct {
 	ask      bool     // ask
 	client   bool     // client
 	direct   bool     // direct
+	handlers bool     // handlers
+	first    bool     // first
 	nested   *Schema  // of struct values
 }
 
@@ -82,6 +85,11 @@ func SchemaOf[O any](def func() O) Schema {
 		v := reflect.New(s.typ).Elem()
 		v.Set(reflect.ValueOf(def()))
 		return v
+	}
+	for _, f := range s.fields {
+		if f.handlers {
+			f.enum = any(def()).(interface{ HandlerNames() []string }).HandlerNames()
+		}
 	}
 	return *s
 }
@@ -253,6 +261,10 @@ func (f *Field) word(w string) error {
 		f.client = true
 	case "direct":
 		f.direct = true
+	case "handlers":
+		f.handlers = true
+	case "first":
+		f.first = true
 	default:
 		if f.elem != tlsType {
 			return fmt.Errorf("unknown flag %q", w)
@@ -295,6 +307,8 @@ func (f *Field) check() error {
 		{"rule", f.rule, t == shaperType && !f.perHost},
 		{"all", f.every, t == reflect.SliceOf(prefixType)},
 		{"domains", f.domains, t.Kind() == reflect.Map},
+		{"handlers", f.handlers, t == reflect.TypeFor[map[string]string]()},
+		{"first", f.first, t.Kind() == reflect.Struct && !f.perHost},
 		{"host", f.host, t.Kind() == reflect.String && !f.perHost},
 		{"implies", f.implies != "", !f.top && !f.global},
 		{"ipv4 or ipv6", f.family != "", leaf(t) == addrType},
@@ -329,7 +343,7 @@ func leaf(t reflect.Type) reflect.Type {
 // nested struct.
 func (f *Field) decodable(t reflect.Type) error {
 	switch t {
-	case durationType, addrType, addrPortType, prefixType, accessType, shaperType, tlsType:
+	case durationType, addrType, addrPortType, prefixType, accessType, shaperType, permitsType, tlsType:
 		return nil
 	}
 	if isText(t) {

@@ -45,6 +45,11 @@ func rules() []rule {
 		{"component", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
 		{"stun", append([]string{"internal/netserve", "stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}, vocabulary...)},
 		{"stun/internal/...", []string{"stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}},
+		{"httpd", append([]string{"internal/netserve", "internal/jidprep"}, vocabulary...)},
+		{"httpd/websocket", append([]string{"httpd", "internal/wsock", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
+		{"httpd/bosh", append([]string{"httpd", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
+		{"httpd/...", append([]string{"httpd", "internal/calls", "internal/netserve"}, vocabulary...)},
+		{"internal/wsock", []string{"internal/netserve", "nhooyr.io/websocket", "golang.org/x/sys/unix"}},
 		{"internal/xmlstream", nil},
 		{"internal/jidprep", []string{"mellium.im/xmpp/jid", "golang.org/x/text/...", "golang.org/x/net/idna"}},
 		{"internal/sasl", append([]string{"github.com/xdg-go/..."}, vocabulary...)},
@@ -67,19 +72,23 @@ var exclusive = map[string]string{
 	"mellium.im/xmpp/jid":            "internal/jidprep",
 	"github.com/pires/go-proxyproto": "internal/sock",
 	"go.etcd.io/bbolt":               "listen/host/boltstore",
+	"nhooyr.io/websocket":            "internal/wsock",
 
 	"github.com/prometheus/client_golang/prometheus": "listen/prom",
 }
 
 // weight lists the modules that a program may pull in by importing a package.
 var weight = map[string][]string{
-	"acl":           nil,
-	"shaper":        nil,
-	"listen/stanza": addresses,
-	"c2s":           append([]string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto"}, addresses...),
-	"s2s":           append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
-	"stun":          {"github.com/pion/stun", "github.com/pion/dtls/v2", "github.com/pion/logging", "github.com/pion/transport/v2", "golang.org/x/crypto", "golang.org/x/sys"},
-	"component":     append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
+	"acl":            nil,
+	"shaper":         nil,
+	"listen/stanza":  addresses,
+	"c2s":            append([]string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto"}, addresses...),
+	"s2s":            append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
+	"stun":           {"github.com/pion/stun", "github.com/pion/dtls/v2", "github.com/pion/logging", "github.com/pion/transport/v2", "golang.org/x/crypto", "golang.org/x/sys"},
+	"component":      append([]string{"golang.org/x/crypto", "github.com/xdg-go/scram", "github.com/xdg-go/stringprep"}, addresses...),
+	"httpd":          addresses,
+	"httpd/xmlrpc":   addresses,
+	"httpd/hostmeta": addresses,
 }
 
 // addresses are the modules that prepare JIDs off the fast path.

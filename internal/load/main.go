@@ -40,6 +40,11 @@ XMPP:
   presence   users with rosters log in and change their presence
   offline    messages are stored for users that are not there, and fetched
 
+HTTP:
+  api        clients run a command by the HTTP API
+  xmlrpc     clients run a command by XML-RPC
+  (and all those of XMPP with -websocket or -bosh)
+
 STUN and TURN:
   stun       clients ask for their address (Binding), over UDP or, with -tcp, TCP
   turn       clients send to a peer by relays, and get it back
@@ -187,6 +192,9 @@ func parse(args []string, help io.Writer) (*command, error) {
 	var ok bool
 	if c.job, ok = c.xmpp(set, args[0]); !ok {
 		c.job, ok = c.stun(set, args[0])
+	}
+	if !ok {
+		c.job, ok = c.calls(set, args[0])
 	}
 	if !ok {
 		return nil, fmt.Errorf("unknown workload %q\n\n%s", args[0], usage)

@@ -17,6 +17,8 @@ func (c *command) xmpp(set *flag.FlagSet, name string) (of func() job, ok bool) 
 	}
 	t.Dial = c.dial(set, "addr", "127.0.0.1:5222", "of the server")
 	set.StringVar(&t.Domain, "domain", "localhost", "virtual host")
+	set.StringVar(&t.WebSocket, "websocket", "", "come by WebSocket (RFC 7395), at this `path`")
+	set.StringVar(&t.BOSH, "bosh", "", "come by BOSH (XEP-0124), at this `path`")
 	set.StringVar(&t.User, "user", "u", "accounts are called `prefix`0, prefix1, …")
 	set.StringVar(&t.Password, "password", "pass", "of all accounts")
 	set.IntVar(&t.Accounts, "accounts", 1000, "number of accounts")

@@ -15,6 +15,11 @@ type Command struct {
 	Description string   // what it does, a sentence for people
 	Tags        []string // groups that it belongs to: api_permissions can name them
 
+	// Since is the version of the API from which on a call means this definition. A
+	// command whose arguments or result have changed has one for each version that
+	// changed them, with the same name. 0: from the beginning.
+	Since int
+
 	// Args are the arguments, all of which a call must have, in any order. One
 	// called host is the virtual host that the command concerns, which counts for
 	// the permission.
@@ -35,6 +40,7 @@ type Command struct {
 // a List is of, whose name old clients of XML-RPC need.
 type Field struct {
 	Name        string // of a-z, 0-9 and _
+	Old         string // of an argument: a name that it once had, which calls may use still; "": none
 	Type        Type
 	Description string // for people, "" when the name says it
 }
@@ -46,8 +52,12 @@ type Field struct {
 // UnknownArgument; they name the argument and never tell its value.
 func (c *Command) Arguments(values map[string]any) (Args, error) {
 	a := make(Args, len(c.Args))
+	used := 0
 	for _, f := range c.Args {
 		v, ok := values[f.Name]
+		if !ok && f.Old != "" {
+			v, ok = values[f.Old]
+		}
 		if !ok {
 			return nil, &Error{Kind: MissingArgument, Arg: f.Name, Text: fmt.Sprintf("argument %s is missing", f.Name)}
 		}
@@ -56,13 +66,26 @@ func (c *Command) Arguments(values map[string]any) (Args, error) {
 			return nil, &Error{Kind: BadArgument, Arg: f.Name, Text: fmt.Sprintf("argument %s: %v", f.Name, err)}
 		}
 		a[f.Name] = v
+		used++
+	}
+	if used == len(values) {
+		return a, nil
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if _, ok := a[name]; !ok {
+		if !c.hasArgument(name, values) {
 			return nil, &Error{Kind: UnknownArgument, Arg: name, Text: fmt.Sprintf("unknown argument %.64q; %s", name, c.usage())}
 		}
 	}
 	return a, nil
+}
+
+// hasArgument says whether a value is that of an argument: by its name, or by its old
+// one if it is not there by both.
+func (c *Command) hasArgument(name string, values map[string]any) bool {
+	return slices.ContainsFunc(c.Args, func(f Field) bool {
+		_, both := values[f.Name]
+		return f.Name == name || f.Old == name && !both
+	})
 }
 
 // usage says which arguments there are.

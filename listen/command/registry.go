@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,42 +14,59 @@ import (
 // for concurrent use, and its readers do not wait; it must not be copied.
 type Registry struct {
 	mu     sync.Mutex // serialises Add
-	byName atomic.Pointer[map[string]Command]
+	byName atomic.Pointer[map[string][]Command]
 }
 
+// Newest is the version of the API that has all commands as they are today.
+const Newest = math.MaxInt
+
 // Add adds commands: all of them, or none and an error. The error is about a
-// command that could not be called, or whose name is taken. What the commands
-// consist of must not change afterwards.
+// command that could not be called, or whose name is taken for its version. What the
+// commands consist of must not change afterwards.
 func (r *Registry) Add(list ...Command) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := make(map[string]Command, len(list))
+	m := make(map[string][]Command, len(list))
 	maps.Copy(m, r.commands())
 	for _, c := range list {
 		if err := c.check(); err != nil {
 			return err
 		}
-		if _, taken := m[c.Name]; taken {
+		at, taken := slices.BinarySearchFunc(m[c.Name], c.Since, func(c Command, since int) int { return cmp.Compare(c.Since, since) })
+		if taken {
 			return fmt.Errorf("there is a command %s already", c.Name)
 		}
-		m[c.Name] = c
+		m[c.Name] = slices.Insert(slices.Clone(m[c.Name]), at, c)
 	}
 	r.byName.Store(&m)
 	return nil
 }
 
-// Get returns the command of a name.
-func (r *Registry) Get(name string) (c Command, ok bool) {
-	c, ok = r.commands()[name]
-	return c, ok
+// Get returns the command of a name, as it is today.
+func (r *Registry) Get(name string) (c Command, ok bool) { return r.At(name, Newest) }
+
+// At returns the command of a name as it is in a version of the API: the newest
+// definition that is not younger.
+func (r *Registry) At(name string, version int) (c Command, ok bool) {
+	for _, older := range slices.Backward(r.commands()[name]) {
+		if older.Since <= version {
+			return older, true
+		}
+	}
+	return Command{}, false
 }
 
-// List returns all commands, sorted by name.
+// List returns all commands, as they are today, sorted by name.
 func (r *Registry) List() []Command {
-	return slices.SortedFunc(maps.Values(r.commands()), func(a, b Command) int { return cmp.Compare(a.Name, b.Name) })
+	list := make([]Command, 0, len(r.commands()))
+	for _, versions := range r.commands() {
+		list = append(list, versions[len(versions)-1])
+	}
+	slices.SortFunc(list, func(a, b Command) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }
 
-func (r *Registry) commands() map[string]Command {
+func (r *Registry) commands() map[string][]Command {
 	if p := r.byName.Load(); p != nil {
 		return *p
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -32,10 +33,28 @@ func (c *Client) stream(domain string) ([]byte, error) {
 	return c.expect("stream:features")
 }
 
+// dial connects.
+func (t *Target) dial(ctx context.Context, buffer int) (net.Conn, error) {
+	if t.BOSH != "" {
+		return newBOSH(ctx, t.Dial, t.BOSH, t.Domain, buffer)
+	}
+	conn, err := t.Dial(ctx)
+	if err != nil || t.WebSocket == "" {
+		return conn, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(t.loginTimeout()))
+	w, err := upgrade(conn, t.WebSocket, t.Domain, buffer)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
 // connect connects, opens the stream and, if that is wanted, encrypts it. It
 // returns the features of the last stream.
 func (t *Target) connect(ctx context.Context, buffer int) (*Client, []byte, error) {
-	conn, err := t.Dial(ctx)
+	conn, err := t.dial(ctx, buffer)
 	if err != nil {
 		return nil, nil, err
 	}

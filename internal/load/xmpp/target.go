@@ -21,6 +21,8 @@ var ErrNotOffered = errors.New("the server does not offer it")
 type Target struct {
 	// Dial connects to the server.
 	Dial func(ctx context.Context) (net.Conn, error)
+	// WebSocket and BOSH are paths: the clients come by one of these, if it is set.
+	WebSocket, BOSH string
 	// Domain is the virtual host.
 	Domain string
 	// Accounts are called User0, User1, …, this many, all with one password.

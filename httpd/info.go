@@ -1,0 +1,50 @@
+package httpd
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+)
+
+// Info is what a listener knows of a request besides the request.
+type Info struct {
+	// Host is the virtual host that the request is for, in its canonical form.
+	Host string
+
+	// Client is where the request is from: what trusted proxies say, else the other end
+	// of the connection. Its port is 0 where only the address is known. Not valid on a
+	// unix socket without a proxy.
+	Client netip.Addr
+
+	// Secure says that the request came encrypted (to a trusted proxy, if one says so),
+	// or by a unix socket.
+	Secure bool
+
+	// Tag is the option of the listener, AllowUnencryptedSASL2 too.
+	Tag                   string
+	AllowUnencryptedSASL2 bool
+
+	// Mount is the path of the handler, such as /api; / for everything. Rest is the
+	// path below it, decoded and without empty segments, . and ..: a/b of /api/a//b/.
+	Mount, Rest string
+}
+
+type infoKey struct{}
+
+// WithInfo returns a request that has an Info, for handlers in a program's own mux.
+func WithInfo(r *http.Request, i Info) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), infoKey{}, i))
+}
+
+// InfoOf returns the Info of a request. Of one that no Server has passed on it says what
+// the request says: nothing of virtual hosts.
+func InfoOf(r *http.Request) Info {
+	if i, ok := r.Context().Value(infoKey{}).(Info); ok {
+		return i
+	}
+	i := Info{Secure: r.TLS != nil, Mount: "/"}
+	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		i.Client = a.Addr().Unmap()
+	}
+	return i
+}

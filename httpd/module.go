@@ -1,0 +1,33 @@
+package httpd
+
+import (
+	"context"
+	"net"
+	"net/http"
+)
+
+// Module is an HTTP listener.
+type Module interface {
+	// Listen serves the connections of ln. It blocks until ln is closed, and then
+	// until the requests and what Go runs have ended, and returns nil; or until ctx is
+	// cancelled: then it ends them within o.Grace and returns context.Cause(ctx). No
+	// goroutine survives it. Connections that already do TLS (tls.NewListener) are
+	// recognised, with HTTP/2 where that was negotiated. It returns an error at once
+	// when the options contradict one another.
+	Listen(ctx context.Context, ln net.Listener, o Options) error
+}
+
+// Go runs f in a goroutine of the listener that a request has come by: for connections
+// that a handler has taken over (http.Hijacker), and for what outlives a request. The
+// context ends when that of Listen does, which waits for f. Of a request that no Server
+// has passed on f runs in the caller's goroutine, with a context that does not end with
+// the request.
+func Go(r *http.Request, f func(ctx context.Context)) {
+	if start, ok := r.Context().Value(goKey{}).(func(func(ctx context.Context))); ok {
+		start(f)
+		return
+	}
+	f(context.WithoutCancel(r.Context()))
+}
+
+type goKey struct{}
