@@ -55,7 +55,8 @@ func (w Calls) isAnswer(body []byte) bool {
 	if w.XMLRPC {
 		return bytes.Contains(body, []byte("num_sessions")) && !bytes.Contains(body, []byte("<fault>"))
 	}
-	body = bytes.TrimSpace(body)
+	// Version 0 of the API, which is all that older servers have, names the result.
+	body = bytes.TrimSuffix(bytes.TrimPrefix(bytes.TrimSpace(body), []byte(`{"num_sessions":`)), []byte("}"))
 	return len(body) > 0 && len(bytes.Trim(body, "0123456789")) == 0
 }
 
