@@ -39,8 +39,11 @@ func WithInfo(r *http.Request, i Info) *http.Request {
 // InfoOf returns the Info of a request. Of one that no Server has passed on it says what
 // the request says: nothing of virtual hosts.
 func InfoOf(r *http.Request) Info {
-	if i, ok := r.Context().Value(infoKey{}).(Info); ok {
-		return i
+	switch v := r.Context().Value(infoKey{}).(type) {
+	case *served:
+		return v.Info
+	case Info:
+		return v
 	}
 	i := Info{Secure: r.TLS != nil, Mount: "/"}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {

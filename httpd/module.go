@@ -2,8 +2,12 @@ package httpd
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"net"
 	"net/http"
+
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 )
 
 // Module is an HTTP listener.
@@ -23,11 +27,19 @@ type Module interface {
 // has passed on f runs in the caller's goroutine, with a context that does not end with
 // the request.
 func Go(r *http.Request, f func(ctx context.Context)) {
-	if start, ok := r.Context().Value(goKey{}).(func(func(ctx context.Context))); ok {
-		start(f)
+	v, ok := r.Context().Value(infoKey{}).(*served)
+	if !ok {
+		f(context.WithoutCancel(r.Context()))
 		return
 	}
-	f(context.WithoutCancel(r.Context()))
+	l := v.l
+	l.running.Go(func() {
+		err := netserve.Guard(func() error {
+			f(l.ctx)
+			return nil
+		})
+		if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
+			l.trouble.Log(l.ctx, slog.LevelError, "session panicked", netserve.KeyPeer, r.RemoteAddr, netserve.KeyErr, err, "stack", string(p.Stack))
+		}
+	})
 }
-
-type goKey struct{}

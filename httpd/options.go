@@ -32,8 +32,10 @@ type Options struct {
 	// "".
 	Tag string `conf:"tag"`
 
-	// TrustedProxies are those who are believed whom they forward for
-	// (X-Forwarded-For, X-Forwarded-Proto). Default: none.
+	// TrustedProxies are those who are believed whom they forward for: the first address
+	// of X-Forwarded-For counts if all others and the other end of the connection are
+	// among them. X-Forwarded-Proto says whether that was encrypted. Where there are any,
+	// who comes by a unix socket is one. Default: none.
 	TrustedProxies []netip.Prefix `conf:"trusted_proxies,top,all"`
 
 	// AllowUnencryptedSASL2 lets XMPP clients use SASL2 without TLS that ends here, for

@@ -45,7 +45,7 @@ func rules() []rule {
 		{"component", append([]string{"internal/xmppstream", "internal/sasl", "internal/netserve", "internal/certs", "internal/xmlstream"}, vocabulary...)},
 		{"stun", append([]string{"internal/netserve", "stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}, vocabulary...)},
 		{"stun/internal/...", []string{"stun/internal/...", "github.com/pion/stun", "golang.org/x/sys/unix"}},
-		{"httpd", append([]string{"internal/netserve", "internal/jidprep"}, vocabulary...)},
+		{"httpd", append([]string{"internal/netserve", "internal/jidprep", "golang.org/x/net/http/httpguts"}, vocabulary...)},
 		{"httpd/websocket", append([]string{"httpd", "internal/wsock", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
 		{"httpd/bosh", append([]string{"httpd", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
 		{"httpd/...", append([]string{"httpd", "internal/calls", "internal/netserve"}, vocabulary...)},

@@ -13,8 +13,7 @@ import (
 // the first Read, Write or HandshakeContext.
 type TLSConn struct {
 	*tls.Conn
-	below  below
-	closed atomic.Bool
+	below below
 }
 
 // below is what crypto/tls takes for the connection. It comes back in the
@@ -22,8 +21,27 @@ type TLSConn struct {
 // that one tls.Config can serve all connections.
 type below struct {
 	net.Conn
+	above    *tls.Conn
 	fallback string // server name of clients that do not tell one
 	shown    atomic.Pointer[tls.Certificate]
+	closed   atomic.Bool
+}
+
+// NetConn returns the connection itself, for As and Cut.
+func (b *below) NetConn() net.Conn { return b.Conn }
+
+// Close implements net.Conn. A connection that ends without a handshake is counted by
+// the Counter below, if there is one.
+func (b *below) Close() error {
+	err := b.Conn.Close()
+	if b.closed.Swap(true) {
+		return err
+	}
+	// The state waits for a handshake under way, which has just ended.
+	if k, ok := As[Counter](b.Conn); ok && !b.above.ConnectionState().HandshakeComplete {
+		k.CountHandshakeFailure()
+	}
+	return err
 }
 
 // LocalCertificate returns the leaf certificate that this side has shown, in
@@ -35,20 +53,6 @@ func (c *TLSConn) LocalCertificate() []byte {
 		return nil
 	}
 	return cert.Certificate[0]
-}
-
-// Close implements net.Conn. A connection that ends without a handshake is
-// counted by the Counter below, if there is one.
-func (c *TLSConn) Close() error {
-	err := c.Conn.Close()
-	if c.closed.Swap(true) {
-		return err
-	}
-	// The state waits for a handshake under way, which Close has just ended.
-	if k, ok := As[Counter](c.below.Conn); ok && !c.ConnectionState().HandshakeComplete {
-		k.CountHandshakeFailure()
-	}
-	return err
 }
 
 // NetConn returns the connection below TLS.
@@ -86,6 +90,7 @@ func NewTLS(cfg *tls.Config) *TLS {
 func (t *TLS) Server(c net.Conn, fallbackName string) *TLSConn {
 	s := &TLSConn{below: below{Conn: c, fallback: fallbackName}}
 	s.Conn = tls.Server(&s.below, t.used)
+	s.below.above = s.Conn
 	return s
 }
 

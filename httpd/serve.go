@@ -1,0 +1,136 @@
+package httpd
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"time"
+
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
+)
+
+// served is the value of a request's context.
+type served struct {
+	Info
+	l *listener
+}
+
+// ServeHTTP implements http.Handler for net/http.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.handlers.Add(1)
+	defer l.handlers.Done()
+	a := &answer{ResponseWriter: w, l: l, control: http.NewResponseController(w)}
+	began := time.Now()
+	defer func() {
+		if v := recover(); v != nil {
+			l.panicked(a, r, v)
+		}
+		a.finish()
+		l.note(a, r, began)
+	}()
+	l.serve(a, r)
+}
+
+// serve finds the handler of a request and runs it.
+func (l *listener) serve(a *answer, r *http.Request) {
+	if r.Method == "PRI" { // the preface of HTTP/2, which is there over TLS alone
+		a.Header().Set("Connection", "close")
+		a.fail(http.StatusHTTPVersionNotSupported, "HTTP/2 needs TLS here.")
+		return
+	}
+	addr, proxied, ok := l.client(r)
+	if !ok { // a proxy that is trusted is confused: nothing that it says can be
+		panic(http.ErrAbortHandler)
+	}
+	a.client = addr
+	host, ok := l.vhost(r.Host)
+	if !ok {
+		a.fail(http.StatusBadRequest, "Malformed Host header")
+		return
+	}
+	path, ok := requestPath(r.URL)
+	var to *route
+	var rest string
+	if ok {
+		to, rest = l.find(path)
+	}
+	if to == nil {
+		a.fail(http.StatusNotFound, "Nothing is here.")
+		return
+	}
+	info := Info{
+		Host: host, Client: addr, Tag: l.o.Tag, AllowUnencryptedSASL2: l.o.AllowUnencryptedSASL2, Mount: to.mount, Rest: rest,
+		Secure: r.TLS != nil || l.unix,
+	}
+	if proto := r.Header.Get("X-Forwarded-Proto"); proxied && proto != "" {
+		info.Secure = proto == "https" || proto == "wss"
+	}
+	r = r.WithContext(context.WithValue(r.Context(), infoKey{}, &served{info, l}))
+	l.bound(a, r)
+	to.handler.ServeHTTP(a, r)
+}
+
+// bound bounds the body of a request, in bytes and in time. It must be a copy of that of
+// net/http, which looks at its own body.
+func (l *listener) bound(a *answer, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {
+		// net/http does not tell whether there was a Content-Length, too, by which a proxy
+		// may have found another end: what follows is not taken for a request (RFC 9112,
+		// section 6.1).
+		a.Header().Set("Connection", "close")
+	}
+	if r.Header["Expect"] != nil {
+		a.hurry() // net/http answers when the handler begins to read
+	}
+	if l.o.MaxBody > 0 {
+		r.Body = http.MaxBytesReader(a, r.Body, l.o.MaxBody)
+	}
+	if l.o.BodyTimeout > 0 && a.control.SetReadDeadline(time.Now().Add(l.o.BodyTimeout)) == nil {
+		r.Body = &timedBody{r.Body, a.control}
+	}
+}
+
+// panicked answers for a handler that has panicked.
+func (l *listener) panicked(a *answer, r *http.Request, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	l.trouble.Log(r.Context(), slog.LevelError, "request handler panicked", netserve.KeyPeer, r.RemoteAddr,
+		"path", r.URL.Path, netserve.KeyErr, v, "stack", string(debug.Stack()))
+	if a.taken != nil {
+		_ = a.taken.Close()
+		return
+	}
+	if a.status != 0 {
+		panic(http.ErrAbortHandler) // the client must not take it for the whole
+	}
+	a.Header().Set("Connection", "close")
+	a.fail(http.StatusInternalServerError, "Something went wrong here.")
+}
+
+// note writes the line of the access log. Queries may have secrets, and are left out.
+func (l *listener) note(a *answer, r *http.Request, began time.Time) {
+	if !l.srv.log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	const longest = 100
+	agent := r.UserAgent()
+	l.srv.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("method", cut(r.Method, longest)), slog.String("host", cut(r.Host, longest)), slog.String("path", cut(r.URL.Path, 2*longest)),
+		slog.Int("status", a.status), slog.Int64("bytes", a.bytes), slog.Duration("took", time.Since(began)),
+		slog.String(netserve.KeyPeer, peerName(a.client, r)), slog.String("agent", cut(agent, longest)))
+}
+
+func peerName(client netip.Addr, r *http.Request) string {
+	if client.IsValid() {
+		return client.String()
+	}
+	return r.RemoteAddr
+}
+
+func cut(s string, n int) string { return s[:min(len(s), n)] }

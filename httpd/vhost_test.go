@@ -1,0 +1,80 @@
+package httpd
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestVirtualHost(t *testing.T) {
+	o := Defaults()
+	o.HostsAlias = map[string]string{"*.b.example": "b.test", "127.0.0.?": "b.test", "x.example": "gone.test"}
+	r := newRig(t, o, nil)
+	defer r.end()
+	for host, want := range map[string]string{
+		"a.test": "a.test", "B.Test": "b.test", "b.test:5280": "b.test", "b.test:": "b.test",
+		"www.b.example": "b.test", "WWW.B.example:80": "b.test", "b.example": "a.test", "127.0.0.5": "b.test", "x.example": "a.test",
+		"other.example": "a.test", "": "a.test", "[::1]:5280": "a.test", "[2001:db8::1]": "a.test",
+		"b.test:x": "400", "a b": "400", "[::1": "400", "[b.test]": "400", "b.test:80:80": "400", "b.test:123456": "400",
+	} {
+		status, body := r.get("/", "Host: "+host)
+		if got, _, _ := strings.Cut(body, " "); want == "400" && status != http.StatusBadRequest || want != "400" && got != want {
+			t.Errorf("Host %q: got %d %q, want %s", host, status, got, want)
+		}
+	}
+	o.DefaultHost = "b.test"
+	d := newRig(t, o, nil)
+	defer d.end()
+	if _, body := d.get("/", "Host: other.example"); !strings.HasPrefix(body, "b.test ") {
+		t.Errorf("default_host: got %q, want b.test", body)
+	}
+}
+
+// The first address that was forwarded for counts only if all others are trusted.
+func TestForwarded(t *testing.T) {
+	prefixes := func(list ...string) (p []netip.Prefix) {
+		for _, s := range list {
+			p = append(p, netip.MustParsePrefix(s))
+		}
+		return p
+	}
+	const peer = "198.51.100.7"
+	for _, c := range []struct {
+		name    string
+		trusted []netip.Prefix
+		fields  []string
+		want    string // "": the connection is dropped
+	}{
+		{"nobody is trusted", nil, []string{"X-Forwarded-For: 10.0.0.1", "X-Forwarded-Proto: https"}, peer + " plain"},
+		{"another is trusted", prefixes("10.0.0.0/8"), []string{"X-Forwarded-For: 10.0.0.1"}, peer + " plain"},
+		{"no field", prefixes(peer + "/32"), nil, peer + " plain"},
+		{"one hop", prefixes(peer + "/32"), []string{"X-Forwarded-For: 203.0.113.9"}, "203.0.113.9 plain"},
+		{"IPv6", prefixes(peer + "/32"), []string{"X-Forwarded-For: 2001:db8::9"}, "2001:db8::9 plain"},
+		{"mapped", prefixes(peer + "/32"), []string{"X-Forwarded-For: ::ffff:203.0.113.9"}, "203.0.113.9 plain"},
+		{"two hops", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 203.0.113.9, 10.1.1.1"}, "203.0.113.9 plain"},
+		{"two fields", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.1.1.1"}, "203.0.113.9 plain"},
+		{"a stranger between", prefixes(peer + "/32"), []string{"X-Forwarded-For: 203.0.113.9, 10.1.1.1"}, peer + " plain"},
+		{"forged in front", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 127.0.0.1, 203.0.113.9, 10.1.1.1"}, peer + " plain"},
+		{"all", prefixes("0.0.0.0/0", "::/0"), []string{"X-Forwarded-For: 203.0.113.9 1.2.3.4"}, "203.0.113.9 plain"},
+		{"nonsense", prefixes(peer + "/32"), []string{"X-Forwarded-For: unknown"}, ""},
+		{"nonsense of a stranger", nil, []string{"X-Forwarded-For: unknown"}, peer + " plain"},
+		{"encrypted", prefixes(peer + "/32"), []string{"X-Forwarded-Proto: https"}, peer + " secure"},
+		{"not encrypted", prefixes(peer + "/32"), []string{"X-Forwarded-Proto: http"}, peer + " plain"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := Defaults()
+			o.TrustedProxies = c.trusted
+			r := newRig(t, o, nil)
+			defer r.end()
+			_, body := r.get("/", append([]string{"Host: a.test"}, c.fields...)...)
+			want := ""
+			if c.want != "" {
+				want = "a.test " + c.want + " /  "
+			}
+			if body != want {
+				t.Errorf("got %q, want %q", body, want)
+			}
+		})
+	}
+}
