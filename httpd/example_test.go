@@ -23,6 +23,7 @@ func Example() {
 	o := httpd.Defaults()
 	o.RequestHandlers = map[string]string{"/hello": "hello"}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	done := make(chan error, 1)
 	go func() {
 		done <- httpd.New(httpd.Host{Handlers: map[string]http.Handler{"hello": hello}}).Listen(ctx, ln, o)
