@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http/httptest"
 	"net/netip"
 	"runtime"
@@ -51,7 +52,7 @@ func TestArguments(t *testing.T) {
 		words  string
 	}{
 		{"integer", "integer", 5, got(5), 0, ""},
-		{"large integer", "integer", 1 << 40, got(1 << 40), 0, ""},
+		{"large integer", "integer", math.MaxInt, got(math.MaxInt), 0, ""},
 		{"string for an integer", "integer", "5", nil, faultType, "argument v: want an integer, got a string"},
 		{"double for an integer", "integer", double(5), nil, faultType, "want an integer, got a number"},
 		{"boolean for an integer", "integer", true, nil, faultType, "want an integer, got a boolean"},
@@ -190,8 +191,8 @@ func TestBuiltIn(t *testing.T) {
 		{"product", "multhis", []any{s{{"a", 6}, {"b", 7}}}, 42},
 		{"product in another order", "multhis", []any{s{{"b", 7}, {"a", -6}}}, -42},
 		{"product with nothing", "multhis", []any{s{{"a", 0}, {"b", 7}}}, 0},
-		{"product that is too large", "multhis", []any{s{{"a", 1 << 62}, {"b", 2}}}, nil},
-		{"product of the smallest", "multhis", []any{s{{"a", -1}, {"b", -1 << 63}}}, nil},
+		{"product that is too large", "multhis", []any{s{{"a", math.MaxInt/2 + 1}, {"b", 2}}}, nil},
+		{"product of the smallest", "multhis", []any{s{{"a", -1}, {"b", math.MinInt}}}, nil},
 		{"product of strings", "multhis", []any{s{{"a", "6"}, {"b", "7"}}}, nil},
 		{"product of one", "multhis", []any{s{{"a", 6}, {"a", 7}}}, nil},
 		{"new product", "multhisnew", []any{s{{"a", 6}, {"b", 7}}}, s{{"mu", 42}}},

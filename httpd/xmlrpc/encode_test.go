@@ -2,6 +2,7 @@ package xmlrpc
 
 import (
 	"bytes"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,6 +16,8 @@ func TestResponse(t *testing.T) {
 	const begin, end = "<?xml version=\"1.0\"?>\n<methodResponse>", "</methodResponse>\n"
 	const one, oneEnd = begin + "<params><param><value><struct><member><name>", "</member></struct></value></param></params>" + end
 	tuple := command.Tuple{field("a", command.String), field("b", command.Integer)}
+	var bits uint = 31
+	wide := 1 << bits // of more than 32 bits, where an int has room for them
 	tests := []struct {
 		name string
 		got  []byte
@@ -22,7 +25,7 @@ func TestResponse(t *testing.T) {
 	}{
 		{"integer", appendResult(nil, field("num_sessions", command.Integer), 7), one + "num_sessions</name><value><int>7</int></value>" + oneEnd},
 		{"smallest integer", appendResult(nil, field("n", command.Integer), -1<<31), one + "n</name><value><int>-2147483648</int></value>" + oneEnd},
-		{"large integer", appendResult(nil, field("n", command.Integer), 1<<31), one + "n</name><value><i8>2147483648</i8></value>" + oneEnd},
+		{"large integer", appendResult(nil, field("n", command.Integer), wide), one + "n</name><value><i8>2147483648</i8></value>" + oneEnd},
 		{"string", appendResult(nil, field("s", command.String), "a"), one + "s</name><value><string>a</string></value>" + oneEnd},
 		{"text", appendResult(nil, field("res", command.ResTuple), "a"), one + "text</name><value><string>a</string></value>" + oneEnd},
 		{"list", appendResult(nil, field("l", listOf("s", command.String)), []any{"a", "b"}),
@@ -69,7 +72,7 @@ func TestText(t *testing.T) {
 // from that of others.
 func FuzzResponse(f *testing.F) {
 	f.Add("name", "a <&> \r\n ü", 5)
-	f.Add("]]>", "\x00\xff\uFFFE", -1<<40)
+	f.Add("]]>", "\x00\xff\uFFFE", math.MinInt)
 	f.Fuzz(func(t *testing.T, name, text string, n int) {
 		typ := command.Tuple{field("text", command.String), field("n", command.Integer), field("list", listOf("text", command.String))}
 		doc := appendResult(nil, field(name, typ), command.Args{"text": text, "n": n, "list": []any{text, text}})
