@@ -22,6 +22,7 @@ require (
 	mellium.im/sasl v0.3.2
 	mellium.im/xmlstream v0.15.4
 	mellium.im/xmpp v0.22.0
+	nhooyr.io/websocket v1.8.17
 )
 
 require (
@@ -40,5 +41,4 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	mellium.im/reader v0.1.0 // indirect
-	nhooyr.io/websocket v1.8.17 // indirect
 )

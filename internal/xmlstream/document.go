@@ -4,11 +4,28 @@ package xmlstream
 // around it, as if it came by a stream whose default namespace is space. The
 // result points into doc.
 func ParseElement(doc []byte, space string, l Limits) (*Element, error) {
-	w := &window{}
-	if space != "" {
-		w.outer = []Decl{{URI: []byte(space)}}
+	return new(Parser).Parse(doc, space, l)
+}
+
+// Parser is ParseElement for many texts, one after the other: it keeps its memory. The
+// zero value is ready for use.
+type Parser struct {
+	w     window
+	space string // what outer is made of
+	outer []Decl
+}
+
+// Parse is ParseElement. The result is valid until the next call.
+func (p *Parser) Parse(doc []byte, space string, l Limits) (*Element, error) {
+	w := &p.w
+	if p.space != space {
+		p.space, p.outer = space, nil
+		if space != "" {
+			p.outer = []Decl{{URI: []byte(space)}}
+		}
 	}
-	w.lim = l.withDefaults()
+	w.outer, w.lim = p.outer, l.withDefaults()
+	w.reset()
 	from := skipSpace(doc, 0)
 	b := doc[from:]
 	n := more

@@ -1,0 +1,8 @@
+// Package wsock is the server's side of WebSocket (RFC 6455) for protocols whose
+// messages are small and many, on connections that are idle most of the time.
+//
+// nhooyr.io/websocket makes the handshake. Frames are our own matter: with that
+// package's a connection has a goroutine and 8 KiB of buffers for as long as it lives,
+// and each message is a system call; here an idle connection has neither, and what is
+// to be sent together goes out in one write.
+package wsock
