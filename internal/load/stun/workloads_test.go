@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -156,16 +157,27 @@ func TestFaultsAreFound(t *testing.T) {
 		{"indication lost", send, lose, meter.Faults{Lost: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := new(fake)
-			switch c.w.(type) {
-			case Binding:
-				f.binding = once(c.do)
-			default:
-				f.relayed = once(c.do)
+			var r meter.Result
+			var err error
+			var done atomic.Bool
+			do := once(func(m []byte) [][]byte {
+				done.Store(true)
+				return c.do(m)
+			})
+			// A run that the system has held up may not get that far.
+			for range 50 {
+				f := new(fake)
+				if _, ok := c.w.(Binding); ok {
+					f.binding = do
+				} else {
+					f.relayed = do
+				}
+				target := startFake(t, f)
+				target.Timeout = 200 * time.Millisecond
+				if r, err = c.w.Run(t.Context(), target); done.Load() {
+					break
+				}
 			}
-			target := startFake(t, f)
-			target.Timeout = 200 * time.Millisecond
-			r, err := c.w.Run(t.Context(), target)
 			if err != nil || r.Faults != c.want {
 				t.Errorf("got %+v of %d, %v; want %+v", r.Faults, r.Count, err, c.want)
 			}
