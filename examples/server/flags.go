@@ -48,7 +48,7 @@ func parseFlags(args []string, help io.Writer) (flags, error) {
 	set := f.set()
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(help, "usage: server [flags]")
+			fmt.Fprintln(help, "usage: server [flags]\n       server ctl [-data DIR] COMMAND [ARGUMENT]...   has the server that runs do something; ctl -h says more")
 			set.SetOutput(help)
 			set.PrintDefaults()
 		}

@@ -7,6 +7,8 @@
 // takes no more connections and tells its sessions, which have the time of
 // -drain to end. The exit status is 0 then, and 1 if something could not be
 // ended. A second signal ends the process at once.
+//
+// server ctl runs a command of the server that runs: ctl help lists them.
 package main
 
 import (
@@ -18,12 +20,17 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "ctl" {
+		c := ctlClient{program: filepath.Base(os.Args[0]), in: os.Stdin, out: os.Stdout, err: os.Stderr}
+		os.Exit(c.main(context.Background(), os.Args[2:]))
+	}
 	f, err := parseFlags(os.Args[1:], os.Stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return

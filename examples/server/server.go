@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +17,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/component"
+	"github.com/tidewaiter/tidewaiter/examples/websocket/page"
+	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/logs"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
@@ -64,6 +68,9 @@ type server struct {
 	config  *listen.Config // the one that runs
 	loaded  loaded         // what metrics tell of it
 	metrics *metricsServer // nil without -metrics
+	ctl     *ctlServer     // nil if it has no socket
+
+	permissions acl.Permissions // there with the first configuration
 
 	background background
 	backingUp  atomic.Bool
@@ -85,9 +92,12 @@ func (s *server) assemble(stores host.Stores, secret []byte) error {
 	if s.host, err = host.New(host.Config{Stores: stores, Log: s.logs.Logger("host")}); err != nil {
 		return err
 	}
-	s.modules = all.New(s.host, all.Options{Secret: secret, Log: slog.New(s.logs)})
+	s.modules = all.New(s.host, all.Options{
+		Secret: secret, Log: slog.New(s.logs),
+		Handlers: map[string]http.Handler{"chat_page": page.Handler()},
+	})
 	s.reg = s.modules.Registry()
-	s.reg.Add(logSection(s.logs))
+	s.reg.Add(logSection(s.logs), s.permissionSection())
 	s.reg.StateDir = s.data
 	return nil
 }
@@ -111,6 +121,9 @@ func (s *server) load() (*listen.Config, error) {
 			o.Grace = s.drain
 			c.Entries[i].Options = o
 		case stun.Options:
+			o.Grace = s.drain
+			c.Entries[i].Options = o
+		case httpd.Options:
 			o.Grace = s.drain
 			c.Entries[i].Options = o
 		}
@@ -188,6 +201,7 @@ func (s *server) begin(ctx context.Context) error {
 	s.loaded.note(s.config)
 	s.warnOfDescriptors(s.config)
 	s.background.begin(s.recoverRemovals)
+	s.beginCtl(ctx)
 	return s.createAccounts(ctx)
 }
 
@@ -237,6 +251,9 @@ func (s *server) stop() {
 		s.log.Warn("not everything was sent to other servers; it went back to its senders", netserve.KeyErr, err)
 	}
 	s.background.stop()
+	if s.ctl != nil {
+		s.ctl.stop()
+	}
 	if s.metrics != nil {
 		s.metrics.stop()
 	}

@@ -34,7 +34,7 @@ func (s *server) printStart(w io.Writer) {
 	s.printLogin(w, stats)
 	s.printComponents(w, stats)
 	s.printRelays(w, stats)
-	fmt.Fprintln(w, "\nready: SIGHUP reloads the configuration, Ctrl-C stops")
+	fmt.Fprintln(w, "\nready: SIGHUP reloads the configuration, \"ctl help\" lists the commands, Ctrl-C stops")
 }
 
 // tlsState says in one word how a listener encrypts.
@@ -85,6 +85,9 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  account\t%s\n", s.admin)
 	fmt.Fprintf(t, "  password\t%s\n", s.password)
+	if web := s.port(stats, "ejabberd_http", false); web != "" && s.flags.config == "" {
+		fmt.Fprintf(t, "  in a browser\thttp://localhost:%s/\n", web)
+	}
 	fmt.Fprintf(t, "  server\t127.0.0.1, port %s with STARTTLS or %s with TLS\n", starttls, direct)
 	cert := filepath.Join(s.data, "localhost.pem")
 	fmt.Fprintf(t, "  certificate\t%s, made by this server: accept it by its SHA-256 fingerprint\n", cert)

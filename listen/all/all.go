@@ -5,9 +5,11 @@ package all
 import (
 	"context"
 	"log/slog"
+	"net/http"
 
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/component"
+	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/host"
@@ -36,8 +38,10 @@ type Modules struct {
 	S2S       *s2s.Server
 	Component *component.Server
 	STUN      *stun.Server
+	HTTP      *httpd.Server
 
 	host   *host.Host
+	web    *web
 	relays *relayKind
 	log    *slog.Logger
 }
@@ -51,7 +55,10 @@ type Options struct {
 	Dial     Dialer
 	// Relays is that of stun.Host. nil: that of the system.
 	Relays stun.Relays
-	Log    *slog.Logger // nil discards
+	// Handlers are request handlers of the program's own, by the names that a
+	// configuration has for them; they come before those of the library.
+	Handlers map[string]http.Handler
+	Log      *slog.Logger // nil discards
 }
 
 // New returns the modules for a host. Stanzas for other domains go to S2S, unless
@@ -72,6 +79,8 @@ func New(h *host.Host, o Options) *Modules {
 		STUN:      stun.New(relays),
 		host:      h, log: log("host"),
 	}
+	m.web = newWeb(h, m.C2S, o.Handlers, log)
+	m.HTTP = m.web.Server
 	m.relays = &relayKind{Server: m.STUN, running: make(map[*relayListener]struct{})}
 	h.ExtDisco.SetLocal(m.relays.local)
 	if h.Local.Next == nil {
@@ -135,6 +144,7 @@ func (m *Modules) Registry() *listen.Registry {
 		listen.Always{"mod_ping", "mod_time", "mod_version"},
 	)
 	reg.Add(servers(m.S2S.Configure)...)
+	reg.Add(m.web.parts()...)
 	return reg
 }
 

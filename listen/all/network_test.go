@@ -170,7 +170,7 @@ type program struct {
 }
 
 // run makes a program that ends with the test. parts are added to its registry.
-func run(t *testing.T, n *network, parts ...listen.Part) *program {
+func run(t *testing.T, n *network) *program {
 	t.Helper()
 	h, err := host.New(host.Config{})
 	if err != nil {
@@ -185,9 +185,8 @@ func run(t *testing.T, n *network, parts ...listen.Part) *program {
 			t.Fatal(err)
 		}
 	}
-	p := &program{T: t, net: n, host: h, modules: all.New(h, all.Options{Resolver: n, Dial: n.dial, Relays: n})}
+	p := &program{T: t, net: n, host: h, modules: all.New(h, all.Options{Resolver: n, Dial: n.dial, Relays: n, Handlers: standIns()})}
 	p.reg = p.modules.Registry()
-	p.reg.Add(parts...)
 	p.server = listen.New(p.reg, listen.ServerOptions{Bind: n.bind})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -1,38 +1,25 @@
 package all_test
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/tidewaiter/tidewaiter/listen"
 	"github.com/tidewaiter/tidewaiter/listen/listentest"
 )
 
-// standIn stands for modules that this build does not have yet.
-type standIn struct{}
-
-type standInOptions struct {
-	TLS      *tls.Config       `conf:"tls"`
-	Handlers map[string]string `conf:"request_handlers"`
-}
-
-func (standIn) Listen(ctx context.Context, _ net.Listener, _ standInOptions) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
-func standIns() []listen.Part {
-	none := func() standInOptions { return standInOptions{} }
-	return []listen.Part{
-		listen.StreamKind("ejabberd_http", standIn{}, none),
+// standIns stand for request handlers that this build does not have yet.
+func standIns() map[string]http.Handler {
+	handlers := make(map[string]http.Handler)
+	for _, name := range []string{"mod_bosh", "mod_mqtt", "ejabberd_web_admin"} {
+		handlers[name] = http.NotFoundHandler()
 	}
+	return handlers
 }
 
 // specExample returns one of the two long examples of ejabberd's page about
@@ -118,7 +105,7 @@ func TestSpecThreeDomains(t *testing.T) {
 	ca.writeCA(t, filepath.Join(dir, "ca.pem"))
 	ca.write(t, filepath.Join(dir, "server.pem"), "example.org", "example.net")
 	ca.write(t, filepath.Join(dir, "example_com.pem"), "example.com")
-	p := run(t, n, standIns()...)
+	p := run(t, n)
 	p.apply(filepath.Join(dir, "ejabberd.yml"), specExample(t, 0, dir)+"ca_file: ca.pem\n")
 	far := join(t, n, ca, "far.example", "[2001:db8::1]:5269")
 	binding(t, n.packet(t, "0.0.0.0:3478").Dial())
@@ -162,7 +149,7 @@ func transports(t *testing.T) (*program, *authority) {
 	dir, ca, n := t.TempDir(), newAuthority(t), newNetwork()
 	ca.writeCA(t, filepath.Join(dir, "ca.pem"))
 	ca.write(t, filepath.Join(dir, "ssl.pem"), "localhost", "example.org")
-	p := run(t, n, standIns()...)
+	p := run(t, n)
 	p.apply(filepath.Join(dir, "ejabberd.yml"), specExample(t, 1, dir)+"ca_file: ca.pem\n")
 	return p, ca
 }
