@@ -208,8 +208,8 @@ func TestBuiltInConfigurationWithoutIPv6(t *testing.T) {
 			t.Errorf("listens on %s, want IPv4 only", st.Bound)
 		}
 	}
-	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 7 {
-		t.Errorf("got %d listeners and warnings %v, want 7 and none", len(s.config.Entries), s.config.Warnings)
+	if len(s.config.Warnings) > 0 || len(s.config.Entries) != 8 {
+		t.Errorf("got %d listeners and warnings %v, want 8 and none", len(s.config.Entries), s.config.Warnings)
 	}
 }
 
