@@ -76,7 +76,11 @@ func harbour(t *testing.T) *command.Registry {
 		same("texts", command.List{Of: text("item")[0]}), same("pair", command.Tuple(text("a", "b"))),
 		same("pairs", command.List{Of: command.Field{Name: "pair", Type: command.Tuple(text("a", "b"))}}),
 		same("nested", command.Tuple{text("a")[0], {Name: "list", Type: command.List{Of: text("item")[0]}}}),
-		res(command.ResCode, true, nil)("yes"), res(command.ResCode, false, nil)("no"),
+		func() command.Command {
+			c := res(command.ResCode, true, nil)("yes")
+			c.Description = "Is successful, whatever the weather and the tide are, and whoever asks for it at whatever time of the day."
+			return c
+		}(), res(command.ResCode, false, nil)("no"),
 		res(command.ResTuple, "moored", nil)("said"), res(command.String, "", nil)("silent"), res(command.Integer, 1, nil)("deny"),
 		res(command.Integer, nil, command.Errorf(command.NotFound, "there is no ship \x1b[2J"))("lost"),
 		res(command.Integer, nil, errors.New("the secret"))("sunk"),
@@ -286,6 +290,30 @@ func TestOthersAreRefused(t *testing.T) {
 		if r.StatusCode != http.StatusForbidden || ran {
 			t.Errorf("%s: got %d, and the command ran: %v; want %d", name, r.StatusCode, ran, http.StatusForbidden)
 		}
+	}
+}
+
+// A listener of package httpd on a unix socket has the handler at its path.
+func TestListener(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := httpd.Defaults()
+	o.RequestHandlers = map[string]string{"/ctl": "ejabberd_ctl"}
+	m := httpd.New(httpd.Host{Handlers: map[string]http.Handler{"ejabberd_ctl": New(Host{Commands: harbour(t), Permissions: permit{}})}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- m.Listen(ctx, ln, o) }()
+	c := client(t, path)
+	if text, status := run(t, c, "pair", "a:b"); text != "a\tb\n" || status != "0" {
+		t.Errorf("got %q and status %s, want both parts", text, status)
+	}
+	c.CloseIdleConnections()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Listen: got %v, want %v", err, context.Canceled)
 	}
 }
 

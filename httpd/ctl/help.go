@@ -18,16 +18,20 @@ func (h *Handler) help() string {
 	var t table
 	t.row("help COMMAND", "what its arguments and its result are")
 	for _, c := range h.commands.List() {
-		t.row(c.Name, firstSentence(c.Description))
+		t.row(c.Name, summary(c.Description))
 	}
 	return b.String() + t.String()
 }
 
-// firstSentence returns the beginning of a description.
-func firstSentence(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
+// summary returns the first sentence of a description, or as much of it as a line of the
+// list has room for.
+func summary(s string) string {
 	s, _, _ = strings.Cut(s, ". ")
-	return strings.TrimSuffix(s, ".")
+	first, _, more := strings.Cut(wrap(s, 70), "\n")
+	if more {
+		return first + "…"
+	}
+	return strings.TrimSuffix(first, ".")
 }
 
 // synopsis returns a command with its arguments.
