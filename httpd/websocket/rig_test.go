@@ -68,18 +68,28 @@ type rig struct {
 }
 
 func newRig(t testing.TB) *rig {
+	ln := listentest.NewListener()
+	r := newRigOn(t, ln)
+	r.ln = ln
+	return r
+}
+
+// newRigOn is a server on any socket.
+func newRigOn(t testing.TB, ln net.Listener) *rig {
 	b := new(backend)
 	clients := c2s.New(c2s.Host{Domains: b, Router: b, Password: b})
+	managed := c2s.StreamManagementDefaults()
+	clients.SetStreamManagement(stanza.PerHost[*c2s.StreamManagement]{Value: &managed})
 	o := c2s.Defaults()
 	o.AllowPlainWithoutTLS = true
-	r := &rig{t: t, ln: listentest.NewListener(), done: make(chan error, 1)}
+	r := &rig{t: t, done: make(chan error, 1)}
 	r.handler = websocket.New(websocket.Host{Serve: func(ctx context.Context, t stanza.Transport) error { return clients.ServeTransport(ctx, t, o) }})
 	s := httpd.New(httpd.Host{Handlers: map[string]http.Handler{"ws": r.handler}, Domains: b})
 	h := httpd.Defaults()
 	h.RequestHandlers = map[string]string{"/ws": "ws"}
 	ctx, stop := context.WithCancelCause(context.Background())
 	r.stop = stop
-	go func() { r.done <- s.Listen(ctx, r.ln, h) }()
+	go func() { r.done <- s.Listen(ctx, ln, h) }()
 	return r
 }
 
@@ -108,12 +118,18 @@ func (r *rig) dial(fields string) (*client, int) {
 	r.t.Cleanup(func() { _ = c.c.Close() })
 	_ = c.c.SetDeadline(time.Now().Add(time.Hour))
 	c.in = bufio.NewReader(c.c)
+	return c, c.upgrade(fields)
+}
+
+// upgrade makes the handshake and returns the status of the answer.
+func (c *client) upgrade(fields string) int {
+	c.t.Helper()
 	_, _ = io.WriteString(c.c, upgrade+fields+"\r\n")
 	a, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		r.t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	return c, a.StatusCode
+	return a.StatusCode
 }
 
 func (r *rig) connect() *client {
@@ -174,13 +190,15 @@ func (c *client) expect(texts ...string) {
 	}
 }
 
-// expectClose reads a close frame and the end of the connection.
+// expectClose reads a close frame, answers it and reads the end of the connection.
 func (c *client) expectClose(code int) {
 	c.t.Helper()
 	op, got := c.read()
 	if op != 8 || len(got) < 2 || int(binary.BigEndian.Uint16([]byte(got))) != code {
 		c.t.Errorf("got opcode %d with %q, want a close frame with %d", op, got, code)
 	}
+	c.frame(8, got)
+	_ = c.c.(interface{ CloseWrite() error }).CloseWrite()
 	if op, got := c.read(); op != 0 {
 		c.t.Errorf("after the close frame: got opcode %d with %q", op, got)
 	}
@@ -188,8 +206,8 @@ func (c *client) expectClose(code int) {
 
 const open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='a.test' version='1.0'/>"
 
-// login logs ana in and returns her address.
-func (c *client) login() string {
+// authenticate logs ana in, as far as the features that follow.
+func (c *client) authenticate() {
 	c.t.Helper()
 	c.send(open)
 	c.expect("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' id='", "<stream:features xmlns:stream='http://etherx.jabber.org/streams'>")
@@ -197,12 +215,24 @@ func (c *client) login() string {
 	c.expect("<success ")
 	c.send(open)
 	c.expect("<open ", "<stream:features ")
+}
+
+// login logs ana in and returns her address.
+func (c *client) login() string {
+	c.t.Helper()
+	c.authenticate()
 	c.send("<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+	return c.between("<jid>", "</jid>")
+}
+
+// between reads a message and returns what is in it between two texts.
+func (c *client) between(from, to string) string {
+	c.t.Helper()
 	_, got := c.read()
-	_, rest, _ := strings.Cut(got, "<jid>")
-	jid, _, ok := strings.Cut(rest, "</jid>")
+	_, rest, _ := strings.Cut(got, from)
+	text, _, ok := strings.Cut(rest, to)
 	if !ok {
-		c.t.Fatalf("got %q, want an address", got)
+		c.t.Fatalf("got %q, want something between %q and %q", got, from, to)
 	}
-	return jid
+	return text
 }

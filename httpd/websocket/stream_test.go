@@ -58,7 +58,7 @@ func TestMistakes(t *testing.T) {
 		{"nothing", 1, "", "bad-format", 1008},
 		{"two elements", 1, open + open, "not-well-formed", 1008},
 		{"half an element", 1, open[:20], "not-well-formed", 1008},
-		{"binary", 2, open, "bad-format", 1008},
+		{"binary", 2, open, "bad-format", 1003},
 		{"DTD", 1, "<!DOCTYPE a>", "restricted-xml", 1008},
 		{"unknown host", 1, strings.Replace(open, "a.test", "b.test", 1), "host-unknown", 1008},
 		{"large", 1, "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='" + strings.Repeat("a", 20_000) + "'/>", "policy-violation", 1009},

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -67,8 +68,8 @@ func newTransport(conn *wsock.Conn, i httpd.Info, set *settings) *transport {
 
 // end frees what the stream has, after its last use.
 func (t *transport) end() {
+	t.conn.Cut() // the watch may be writing
 	t.watch.stop()
-	t.conn.Cut()
 }
 
 // parsers take messages apart. What they return is copied before they are given back.
@@ -104,7 +105,7 @@ func (t *transport) message(limits xmlstream.Limits, f func(*xmlstream.Element) 
 		return t.failed(err)
 	}
 	if op != wsock.Text {
-		return &stanza.StreamError{Condition: stanza.StreamBadFormat, Text: "messages are text"}
+		return t.failed(&wsock.Error{Code: wsock.StatusUnsupported, Text: "messages are text"})
 	}
 	if len(b) == 0 || b[0] != '<' { // RFC 7395, section 3.3.3
 		return &stanza.StreamError{Condition: stanza.StreamBadFormat, Text: "a message begins with <"}
@@ -122,11 +123,13 @@ func (t *transport) message(limits xmlstream.Limits, f func(*xmlstream.Element) 
 	return f(e)
 }
 
+// errLeft is not the end of a stream in order: pages that are loaded again resume it.
+var errLeft = fmt.Errorf("client has closed the connection, and not the stream: %w", io.ErrUnexpectedEOF)
+
 // failed makes the error of a stream of one of its connection.
 func (t *transport) failed(err error) error {
-	if err == io.EOF { // a connection that is closed in order is a stream that is
-		t.ended.Store(true)
-		return err
+	if err == io.EOF { // of the connection: a session may go on (RFC 7395, section 3.6)
+		return errLeft
 	}
 	var e *wsock.Error
 	if !errors.As(err, &e) {
@@ -297,12 +300,18 @@ func (t *transport) Close(reason *stanza.StreamError) error {
 	cut := time.AfterFunc(max(limit, 1), t.conn.Cut) // whoever waits below is woken
 	defer cut.Stop()
 	t.closeErr = t.goodbye(reason, late)
-	_ = t.conn.SetReadDeadline(time.Now().Add(max(limit/2, 1))) // there is something to write after it
-	if t.closeErr == nil && !t.ended.Load() {
+	if t.closeErr == nil {
+		_ = t.conn.SetReadDeadline(time.Now().Add(limit / 2)) // there is something to write after it
+		t.reading.take()
+		defer t.reading.give()
 		t.awaitEnd()
+		_ = t.conn.SetReadDeadline(time.Time{}) // until cut
+		if t.conn.WriteClose(status(reason)) == nil {
+			t.conn.Drain(drainBudget)
+			_ = t.conn.Close()
+		}
 	}
-	code, text := status(reason)
-	_ = t.conn.Close(code, text, max(limit, 1))
+	t.conn.Cut()
 	return t.closeErr
 }
 
@@ -338,22 +347,30 @@ func status(reason *stanza.StreamError) (code int, text string) {
 		return e.Code, e.Text
 	case reason.Condition == stanza.StreamSystemShutdown:
 		return wsock.StatusGoingAway, ""
+	case reason.Condition == stanza.StreamInternalServerError:
+		return wsock.StatusInternal, ""
 	}
 	return wsock.StatusPolicyViolation, string(reason.Condition)
 }
 
-// closeBudget is how many messages Close reads to find the client's end.
-const closeBudget = 100
+// What Close reads to find the client's end: messages until that of the stream, and then
+// bytes until that of the connection.
+const (
+	closeBudget = 100
+	drainBudget = 1 << 20
+)
 
-// awaitEnd reads on until the client has closed its side of the stream.
+// awaitEnd reads on until the client has closed its side of the stream. The caller has the
+// turn to read.
 func (t *transport) awaitEnd() {
-	t.reading.take()
-	defer t.reading.give()
+	t.mu.Lock()
+	limits := t.limits
+	t.mu.Unlock()
 	for range closeBudget {
 		if t.ended.Load() {
 			return
 		}
-		err := t.message(t.limits, func(*xmlstream.Element) error { return nil })
+		err := t.message(limits, func(*xmlstream.Element) error { return nil })
 		var e *stanza.StreamError
 		if err != nil && (!errors.As(err, &e) || errors.As(e.Err, new(*wsock.Error))) {
 			return // the connection has ended, or there are no messages any more

@@ -75,7 +75,7 @@ func (w *watch) look() {
 		return
 	case w.interval > 0 && silent >= w.interval:
 		w.asked = true
-		w.conn.Ping(time.Second)
+		w.conn.Ping()
 	}
 	w.running.Add(1)
 	w.timer.Reset(w.next(silent))

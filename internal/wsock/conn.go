@@ -20,17 +20,42 @@ type Conn struct {
 	// What follows is of the goroutine that reads.
 	buf   *[]byte // what was read is buf[r:w]; nil: nothing
 	r, w  int
+	idle  []byte // what it waits with where waiter is nil
 	early []byte // what was read before there was a buffer
 	whole []byte // a message in several frames, or one that buf has no room for
 	kind  Op     // of whole
 	mixed bool   // whole has frames, and goes on
+	over  error  // io.EOF or an *Error: there are no messages any more
 
-	mu      sync.Mutex // held while writing
+	writing turn
+	werr    error // nothing more can be written
+
+	mu      sync.Mutex // guards what follows, never held during I/O
 	writeBy time.Time
+	until   time.Time // the deadline of a control frame that is being written; zero: none is
+	pong    []byte    // the answer that waits to be sent; nil: none
+	ping    bool      // so does a ping
 }
 
-// bufferSize is that of the buffers that are read into.
-const bufferSize = 16 << 10
+// turn is a lock that is held during I/O: testing/synctest takes its waiters for blocked.
+type turn chan struct{}
+
+func (t turn) take() { t <- struct{}{} }
+func (t turn) give() { <-t }
+
+func (t turn) try() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+const (
+	bufferSize = 16 << 10 // of what is read into
+	idleSize   = 512      // of what is read into where nobody can wait otherwise
+)
 
 var buffers = sync.Pool{New: func() any {
 	b := make([]byte, bufferSize)
@@ -38,7 +63,7 @@ var buffers = sync.Pool{New: func() any {
 }}
 
 func newConn(conn net.Conn, early []byte, protocol string) *Conn {
-	c := &Conn{conn: conn, protocol: protocol, early: early}
+	c := &Conn{conn: conn, protocol: protocol, early: early, writing: make(turn, 1)}
 	if w, err := netserve.NewReadWaiter(conn); err == nil {
 		c.waiter = w
 	}
@@ -56,12 +81,18 @@ func (c *Conn) Subprotocol() string { return c.protocol }
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Rest gives back the buffer if nothing is in it, and waits until there is something to
-// read. It does nothing where nobody can wait without a buffer.
+// read. Where nobody can wait without a buffer, Next does, with a small one.
 func (c *Conn) Rest() error {
-	if c.waiter == nil || c.r < c.w || len(c.early) > 0 || c.whole != nil {
+	if !c.mixed {
+		c.whole = nil
+	}
+	if c.r < c.w || len(c.early) > 0 || c.mixed {
 		return nil
 	}
 	c.release()
+	if c.waiter == nil {
+		return nil
+	}
 	err := c.waiter.WaitRead()
 	if errors.Is(err, errors.ErrUnsupported) {
 		c.waiter, err = nil, nil
@@ -78,10 +109,26 @@ func (c *Conn) release() {
 }
 
 // Next returns the next message of at most limit bytes. It is valid until the next call.
-// Pings are answered; heard is called for each frame. The error is io.EOF if the client
-// has closed in order, an *Error for what it may not do, and otherwise that of the
-// connection.
+// Pings are answered; heard is called for each frame. The error is io.EOF once the
+// client has sent a close frame, an *Error for what it may not do, and otherwise that of
+// the connection.
 func (c *Conn) Next(limit int, heard func()) (Op, []byte, error) {
+	if c.over != nil {
+		return 0, nil, c.over
+	}
+	op, b, err := c.next(limit, heard)
+	if err == io.EOF || isError(err) {
+		c.over = err
+	}
+	return op, b, err
+}
+
+// isError says whether err is about what a client may not do.
+func isError(err error) bool {
+	return err != nil && errors.As(err, new(*Error)) // which allocates
+}
+
+func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
 	if !c.mixed {
 		c.whole = nil
 	}
@@ -196,6 +243,16 @@ func (c *Conn) control(h head) error {
 
 // fill reads more, behind what is there.
 func (c *Conn) fill() error {
+	if c.buf == nil && len(c.early) == 0 && c.waiter == nil {
+		if c.idle == nil {
+			c.idle = make([]byte, idleSize)
+		}
+		n, err := c.read(c.idle)
+		if err != nil {
+			return err
+		}
+		c.early = c.idle[:n]
+	}
 	if c.buf == nil {
 		c.buf = buffers.Get().(*[]byte)
 		c.r, c.w = 0, 0
@@ -214,78 +271,74 @@ func (c *Conn) fill() error {
 		c.w += n
 		return nil
 	}
-	n, err := c.conn.Read(b[c.w:])
+	n, err := c.read(b[c.w:])
 	c.w += n
-	if n > 0 {
-		return nil
-	}
-	if err == nil || err == io.EOF { // without a close frame
+	return err
+}
+
+// read reads something, or returns an error.
+func (c *Conn) read(b []byte) (int, error) {
+	n, err := c.conn.Read(b)
+	switch {
+	case n > 0:
+		return n, nil // a lasting error comes again
+	case err == nil || err == io.EOF: // without a close frame
 		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return 0, err
 }
 
-// answer sends a pong, unless somebody is writing: then the client does not read, or will
-// ask again, as of several pings the last counts (RFC 6455, section 5.5.3).
-func (c *Conn) answer(ping []byte) {
-	if !c.mu.TryLock() {
-		return
+// Drain reads on until the client's close frame or the end of the connection, most bytes
+// at most: closing a connection that has something to read resets it, and the client may
+// never see what was written last. Of a client that has broken the rules only the end
+// counts.
+func (c *Conn) Drain(most int) {
+	for most > 0 && c.over == nil {
+		h, err := c.header()
+		if err == nil {
+			most -= h.size + h.n
+			err = c.skip(h)
+		}
+		switch {
+		case err == io.EOF || isError(err):
+			c.over = err
+		case err != nil:
+			return
+		}
 	}
-	defer c.mu.Unlock()
-	const patience = 10 * time.Second
-	c.brief(opPong, ping, patience)
-}
-
-// Ping sends a ping, unless somebody is writing: then there is no need. It does not take
-// longer than timeout; a connection that does not take so little is closed.
-func (c *Conn) Ping(timeout time.Duration) {
-	if c.mu.TryLock() {
-		defer c.mu.Unlock()
-		c.brief(opPing, nil, timeout)
+	for most > 0 && c.over != io.EOF {
+		c.r, c.w = 0, 0
+		if c.fill() != nil {
+			return
+		}
+		most -= c.w
 	}
 }
 
-// brief writes a control frame. Half a frame is the end of a connection.
-func (c *Conn) brief(op Op, payload []byte, timeout time.Duration) {
-	_ = c.conn.SetWriteDeadline(time.Now().Add(timeout))
-	if _, err := c.conn.Write(AppendFrame(nil, op, payload)); err != nil {
-		netserve.Cut(c.conn)
+// skip throws a frame away.
+func (c *Conn) skip(h head) error {
+	if h.op >= opClose {
+		return c.control(h)
 	}
-	_ = c.conn.SetWriteDeadline(c.writeBy)
+	for {
+		n := min(c.w-c.r, h.n)
+		c.r += n
+		h.n -= n
+		if h.n == 0 {
+			return nil
+		}
+		if err := c.fill(); err != nil {
+			return err
+		}
+	}
 }
 
-// Write sends frames, which build adds to a buffer, with one write.
-func (c *Conn) Write(build func(dst []byte) []byte) error {
-	b := buffers.Get().(*[]byte)
-	defer buffers.Put(b)
-	out := build((*b)[:0])
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, err := c.conn.Write(out)
-	return err
-}
-
-// SetReadDeadline and SetWriteDeadline are those of the connection.
+// SetReadDeadline is that of the connection.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.conn.SetReadDeadline(t) }
 
-// SetWriteDeadline bounds writes, also one that waits.
-func (c *Conn) SetWriteDeadline(t time.Time) error {
-	err := c.conn.SetWriteDeadline(t)
-	if c.mu.TryLock() {
-		c.writeBy = t
-		c.mu.Unlock()
-	}
-	return err
-}
-
-// Close sends a close frame, if it can within timeout, and closes the connection without
-// waiting for the client's.
-func (c *Conn) Close(code int, reason string, timeout time.Duration) error {
-	_ = c.conn.SetWriteDeadline(time.Now().Add(timeout))
-	err := c.Write(func(dst []byte) []byte { return appendClose(dst, code, reason) })
-	netserve.Cut(c.conn)
-	return errors.Join(err, c.conn.Close())
-}
+// Close closes the connection. It may say goodbye in the way of TLS, for which it may
+// take seconds.
+func (c *Conn) Close() error { return c.conn.Close() }
 
 // Cut closes the connection without a word.
 func (c *Conn) Cut() { netserve.Cut(c.conn) }

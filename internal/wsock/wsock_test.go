@@ -166,7 +166,9 @@ func TestRealClient(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		_ = c.Close(StatusNormal, "bye", time.Second)
+		_ = c.WriteClose(StatusNormal, "bye")
+		c.Drain(1 << 16)
+		_ = c.Close()
 	}))
 	defer srv.Close()
 	for _, n := range []int{0, 1, 125, 126, 65535, 65536, 300_000} {
