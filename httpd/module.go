@@ -32,14 +32,14 @@ func Go(r *http.Request, f func(ctx context.Context)) {
 		f(context.WithoutCancel(r.Context()))
 		return
 	}
-	l := v.l
+	l, peer := v.l, r.RemoteAddr // the request itself is not kept
 	l.running.Go(func() {
 		err := netserve.Guard(func() error {
 			f(l.ctx)
 			return nil
 		})
 		if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
-			l.trouble.Log(l.ctx, slog.LevelError, "session panicked", netserve.KeyPeer, r.RemoteAddr, netserve.KeyErr, err, "stack", string(p.Stack))
+			l.trouble.Log(l.ctx, slog.LevelError, "session panicked", netserve.KeyPeer, peer, netserve.KeyErr, err, "stack", string(p.Stack))
 		}
 	})
 }
