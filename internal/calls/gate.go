@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
@@ -132,10 +133,16 @@ func (g *Gate) find(caller acl.Subject, foreign bool, name string, version int, 
 	return c, nil
 }
 
+// internalTag marks commands that are not for programs elsewhere.
+const internalTag = "internal"
+
 // permits reports whether a caller may run a command that concerns a virtual host.
 // Rules may forbid by address, too: for those who are foreign they must hold with the
 // address and without it.
 func (g *Gate) permits(caller acl.Subject, foreign bool, c *command.Command, host string) bool {
+	if slices.Contains(c.Tags, internalTag) && (caller.From == "mod_http_api" || caller.From == "ejabberd_xmlrpc") {
+		return false
+	}
 	wanted := acl.Command{Name: c.Name, Tags: c.Tags, Host: host}
 	if !g.permissions.Permits(caller, wanted) {
 		return false

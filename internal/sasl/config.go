@@ -18,6 +18,7 @@ const (
 	SCRAMSHA256     = "SCRAM-SHA-256"
 	SCRAMSHA1       = "SCRAM-SHA-1"
 	External        = "EXTERNAL"
+	OAuthBearer     = "OAUTHBEARER"
 	XOAuth2         = "X-OAUTH2"
 	Plain           = "PLAIN"
 	Anonymous       = "ANONYMOUS"
@@ -29,7 +30,7 @@ var mechanisms = [...]string{
 	External,
 	SCRAMSHA512Plus, SCRAMSHA256Plus, SCRAMSHA1Plus,
 	SCRAMSHA512, SCRAMSHA256, SCRAMSHA1,
-	XOAuth2, Plain, Anonymous,
+	OAuthBearer, XOAuth2, Plain, Anonymous,
 }
 
 const plus = "-PLUS"
@@ -47,8 +48,8 @@ type Config struct {
 	// Hostnames says that user names are domains of their own: of components
 	// (XEP-0225, section 3).
 	Hostnames bool
-	// Secure says that the stream is encrypted, or local by nature. PLAIN and
-	// X-OAUTH2 need it, unless AllowPlain.
+	// Secure says that the stream is encrypted, or local by nature. PLAIN,
+	// OAUTHBEARER and X-OAUTH2 need it, unless AllowPlain.
 	Secure     bool
 	AllowPlain bool
 	// Disabled are mechanisms that are never offered, in upper or lower case.
@@ -104,6 +105,14 @@ type TokenVerifier interface {
 	VerifyToken(ctx context.Context, user stanza.JID, token string) error
 }
 
+// TokenOwner is a TokenVerifier that knows whose tokens are: then clients that use
+// OAUTHBEARER need not say it.
+type TokenOwner interface {
+	// Token returns whose token it is, and its scopes. Its errors are those of
+	// TokenVerifier.
+	Token(ctx context.Context, token string) (user stanza.JID, scopes string, err error)
+}
+
 // AnonymousVerifier lets strangers in.
 type AnonymousVerifier interface {
 	// Anonymous returns a new bare JID of domain, which nobody else has.
@@ -150,6 +159,8 @@ func New(c *Config, mechanism string) (Exchange, error) {
 	switch mechanism {
 	case Plain:
 		m = plain{c, c.verifyPassword}.step
+	case OAuthBearer:
+		m = (&bearer{c: c}).step
 	case XOAuth2:
 		m = plain{c, c.verifyToken}.step
 	case External:
@@ -182,7 +193,7 @@ func (c *Config) has(mechanism string) bool {
 		return c.SCRAM != nil
 	case External:
 		return c.External != nil
-	case XOAuth2:
+	case OAuthBearer, XOAuth2:
 		return c.Token != nil
 	case Plain:
 		return c.Password != nil
@@ -195,7 +206,9 @@ func (c *Config) has(mechanism string) bool {
 // protected reports whether a password may be sent as it is.
 func (c *Config) protected() bool { return c.Secure || c.AllowPlain }
 
-func needsProtection(mechanism string) bool { return mechanism == Plain || mechanism == XOAuth2 }
+func needsProtection(mechanism string) bool {
+	return mechanism == Plain || mechanism == OAuthBearer || mechanism == XOAuth2
+}
 
 func (c *Config) verifyPassword(ctx context.Context, user stanza.JID, secret string) error {
 	return c.Password.VerifyPassword(ctx, user, secret)

@@ -108,7 +108,7 @@ func TestOneMessageMechanisms(t *testing.T) {
 func TestNoInitialResponse(t *testing.T) {
 	c := testConfig()
 	c.External, c.Anonymous = certified, strangers{domain}
-	for _, m := range []string{Plain, XOAuth2, External, SCRAMSHA1} {
+	for _, m := range []string{Plain, OAuthBearer, XOAuth2, External, SCRAMSHA1} {
 		t.Run(m, func(t *testing.T) {
 			e, err := New(c, m)
 			if err != nil {
@@ -172,13 +172,13 @@ func TestOffer(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"all", func(*Config) {}, "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 X-OAUTH2 PLAIN ANONYMOUS"},
+		{"all", func(*Config) {}, "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER X-OAUTH2 PLAIN ANONYMOUS"},
 		{"nothing", func(c *Config) { *c = Config{Domain: domain, Secure: true} }, ""},
 		{"no TLS", func(c *Config) { c.Secure, c.Bindings, c.External = false, nil, nil }, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 ANONYMOUS"},
-		{"no TLS, PLAIN allowed", func(c *Config) { c.Secure, c.AllowPlain, c.Bindings, c.External = false, true, nil, nil }, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 X-OAUTH2 PLAIN ANONYMOUS"},
-		{"no certificate, other vhost", func(c *Config) { c.External, c.Domain = nil, "example.net" }, "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 X-OAUTH2 PLAIN"},
+		{"no TLS, PLAIN allowed", func(c *Config) { c.Secure, c.AllowPlain, c.Bindings, c.External = false, true, nil, nil }, "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER X-OAUTH2 PLAIN ANONYMOUS"},
+		{"no certificate, other vhost", func(c *Config) { c.External, c.Domain = nil, "example.net" }, "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER X-OAUTH2 PLAIN"},
 		{"some disabled", func(c *Config) {
-			c.Disabled = []string{"plain", "Scram-SHA-1", "x-oauth2", "scram-sha-1-plus", "DIGEST-MD5"}
+			c.Disabled = []string{"plain", "Scram-SHA-1", "x-oauth2", "OAuthBearer", "scram-sha-1-plus", "DIGEST-MD5"}
 		}, "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-512 SCRAM-SHA-256 ANONYMOUS"},
 		{"no SCRAM", func(c *Config) { c.SCRAM, c.Token = nil, nil }, "EXTERNAL PLAIN ANONYMOUS"},
 	}
@@ -205,6 +205,7 @@ func TestNewFailures(t *testing.T) {
 	c.Secure, c.Disabled = false, []string{"scram-sha-1"}
 	for m, want := range map[string]Condition{
 		Plain:         EncryptionRequired,
+		OAuthBearer:   EncryptionRequired,
 		XOAuth2:       EncryptionRequired,
 		External:      InvalidMechanism,
 		Anonymous:     InvalidMechanism,
@@ -243,6 +244,7 @@ func FuzzStep(f *testing.F) {
 	}
 	f.Add(Plain, []byte("\x00user\x00pencil"), []byte{})
 	f.Add(External, []byte("user@example.com"), []byte{})
+	f.Add(OAuthBearer, []byte("n,a=user@example.com,\x01auth=Bearer token-pencil\x01\x01"), []byte("\x01"))
 	f.Add(SCRAMSHA256Plus, []byte("p=tls-exporter,,n=user,r=abc"), []byte("c=cD10bHMtZXhwb3J0ZXIsLA==,r=abc,p=AAAA"))
 	f.Add(SCRAMSHA512, []byte("n,a=user@example.com,n=a=2Cb=3Dc,r=abc"), []byte("c=biws,r=abc,p="))
 	c := &Config{Domain: domain, Secure: true, Secret: secret, Bindings: bindings,
@@ -266,8 +268,8 @@ func FuzzStep(f *testing.F) {
 			if !done {
 				continue
 			}
-			plain := mechanism == Plain || mechanism == XOAuth2
-			if want := people[e.User().Local()]; !plain || !strings.HasSuffix(string(msg), want) {
+			plain := mechanism == Plain || mechanism == OAuthBearer || mechanism == XOAuth2
+			if want := people[e.User().Local()]; !plain || !strings.Contains(string(msg), want) {
 				t.Fatalf("%s: %q logged in with %q", mechanism, e.User(), msg)
 			}
 			return

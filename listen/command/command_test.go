@@ -130,6 +130,9 @@ func TestArguments(t *testing.T) {
 		{Name: "user", Type: command.String}, {Name: "host", Type: command.String}, {Name: "n", Type: command.Integer},
 	}}
 	none := command.Command{Name: "status"}
+	old := command.Command{Name: "get_presence", Args: []command.Field{
+		{Name: "user", Type: command.String}, {Name: "host", Old: "server", Type: command.String},
+	}}
 	type m = map[string]any
 	tests := []struct {
 		name    string
@@ -146,6 +149,13 @@ func TestArguments(t *testing.T) {
 		{"all are missing", &c, nil, nil, command.MissingArgument, "user", "argument user is missing"},
 		{"another type", &c, m{"user": "ana", "host": "a.test", "n": "secret"}, nil, command.BadArgument, "n", "argument n: want an integer, got a string"},
 		{"one too many", &c, m{"user": "ana", "host": "a.test", "n": 1, "y": 1, "x": 1}, nil, command.UnknownArgument, "x", `unknown argument "x"; register has user, host, n`},
+		{"by the old name", &old, m{"user": "ana", "server": "a.test"}, command.Args{"user": "ana", "host": "a.test"}, 0, "", ""},
+		{"by the new name", &old, m{"user": "ana", "host": "a.test"}, command.Args{"user": "ana", "host": "a.test"}, 0, "", ""},
+		{"by both names", &old, m{"user": "ana", "host": "a.test", "server": "a.test"}, nil, command.UnknownArgument, "server", `unknown argument "server"; get_presence has user, host`},
+		{"by neither", &old, m{"user": "ana"}, nil, command.MissingArgument, "host", "argument host is missing"},
+		{"another type by the old name", &old, m{"user": "ana", "server": 5}, nil, command.BadArgument, "host", "argument host: want a string, got a number"},
+		{"no name where there is no old one", &c, m{"": "ana", "host": "a.test", "n": 1}, nil, command.MissingArgument, "user", "argument user is missing"},
+		{"no name besides all", &c, m{"": 1, "user": "ana", "host": "a.test", "n": 1}, nil, command.UnknownArgument, "", `unknown argument ""; register has user, host, n`},
 		{"one too many for none", &none, m{"x": 1}, nil, command.UnknownArgument, "x", `unknown argument "x"; status has none`},
 	}
 	for _, tt := range tests {

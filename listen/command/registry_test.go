@@ -31,6 +31,7 @@ func TestAdd(t *testing.T) {
 		{"no name", func(c *command.Command) { c.Name = "" }, `command ""`},
 		{"other name", func(c *command.Command) { c.Name = "Set Loglevel" }, `command "Set Loglevel"`},
 		{"name that is taken", func(c *command.Command) { c.Name = "taken" }, "there is a command taken already"},
+		{"name that is taken in another version", func(c *command.Command) { c.Name, c.Since = "taken", 2 }, ""},
 		{"nothing to run", func(c *command.Command) { c.Run = nil }, "has no function"},
 		{"argument without a name", func(c *command.Command) { c.Args = field("", command.String) }, `argument ""`},
 		{"argument without a type", func(c *command.Command) { c.Args = field("a", nil) }, "argument a has no type"},
@@ -86,6 +87,49 @@ func TestList(t *testing.T) {
 	}
 	if err := r.Add(plain("d"), plain("d")); err == nil {
 		t.Error("a name twice in one call is no error")
+	}
+}
+
+// A command is what its newest definition says that is not younger than the version.
+func TestVersions(t *testing.T) {
+	since := func(name string, version int) command.Command {
+		c := plain(name)
+		c.Since, c.Description = version, fmt.Sprint(version)
+		return c
+	}
+	var r command.Registry
+	if err := r.Add(since("changed", 3), since("changed", 0), since("young", 2)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Add(since("changed", 1), plain("a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Add(since("changed", 1)); err == nil || !strings.Contains(err.Error(), "there is a command changed already") {
+		t.Errorf("the same version once more: got %v, want an error", err)
+	}
+	for _, tt := range []struct {
+		name    string
+		version int
+		want    string // "": there is none
+	}{
+		{"changed", -1, ""}, {"changed", 0, "0"}, {"changed", 1, "1"}, {"changed", 2, "1"}, {"changed", 3, "3"},
+		{"changed", 4, "3"}, {"changed", command.Newest, "3"},
+		{"young", 0, ""}, {"young", 1, ""}, {"young", 2, "2"}, {"young", command.Newest, "2"},
+		{"nothing", command.Newest, ""},
+	} {
+		if c, ok := r.At(tt.name, tt.version); c.Description != tt.want || ok != (tt.want != "") {
+			t.Errorf("%s in version %d: got %q and %t, want %q", tt.name, tt.version, c.Description, ok, tt.want)
+		}
+	}
+	if c, ok := r.Get("changed"); !ok || c.Since != 3 {
+		t.Errorf("today: got version %d and %t, want 3", c.Since, ok)
+	}
+	var list []string
+	for _, c := range r.List() {
+		list = append(list, fmt.Sprintf("%s%d", c.Name, c.Since))
+	}
+	if got, want := strings.Join(list, " "), "a0 changed3 young2"; got != want {
+		t.Errorf("got the list %s, want %s", got, want)
 	}
 }
 

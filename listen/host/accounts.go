@@ -29,6 +29,11 @@ type Accounts struct {
 	// before use and stay as it is.
 	Forget []func(ctx context.Context, user stanza.JID) error
 
+	// Revoke ends what lets others in as a user besides the password: tokens. It is
+	// called when the password has changed and when the account was disabled. nil:
+	// there is nothing. It must be set before use and stay as it is.
+	Revoke func(ctx context.Context, user stanza.JID) error
+
 	store    AccountStore
 	sessions Kicker
 	work     *gate
@@ -67,10 +72,16 @@ func (a *Accounts) Configure(o Options) error {
 
 // lookup returns the account of a user of a domain whose accounts log in.
 func (a *Accounts) lookup(ctx context.Context, user stanza.JID) (Account, error) {
-	if s := a.settings.Load(); user.Local() == "" || !s.served[user.Domain()] || !s.hasAccounts(user.Domain()) {
+	if user.Local() == "" || !a.has(user.Domain()) {
 		return Account{}, stanza.ErrNoAccount
 	}
 	return a.get(ctx, user)
+}
+
+// has reports whether accounts of a domain log in.
+func (a *Accounts) has(domain string) bool {
+	s := a.settings.Load()
+	return s.served[domain] && s.hasAccounts(domain)
 }
 
 // get returns an account that nobody removes.
@@ -135,8 +146,8 @@ func (a *Accounts) isFree(ctx context.Context, user stanza.JID) error {
 	return err
 }
 
-// SetPassword replaces everything that checks the password of an account and
-// ends its sessions except keep. Errors: those of Create, stanza.ErrNoAccount.
+// SetPassword replaces everything that checks the password of an account, ends its
+// sessions except keep, and its tokens (Revoke). Errors: those of Create, stanza.ErrNoAccount.
 func (a *Accounts) SetPassword(ctx context.Context, user stanza.JID, password string, keep stanza.JID) error {
 	if _, err := a.lookup(ctx, user); err != nil {
 		return err
@@ -152,17 +163,31 @@ func (a *Accounts) SetPassword(ctx context.Context, user stanza.JID, password st
 		return err
 	}
 	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamReset, Text: "the password was changed"})
-	return nil
+	return a.revoke(ctx, user)
 }
 
 // SetDisabled says whether an account may not log in. Disabling one ends its
-// sessions. Error: stanza.ErrNoAccount.
+// sessions and its tokens (Revoke). Error: stanza.ErrNoAccount.
 func (a *Accounts) SetDisabled(ctx context.Context, user stanza.JID, disabled bool) error {
-	if err := a.change(ctx, user, func(acc *Account) { acc.Disabled = disabled }); err != nil {
+	if err := a.change(ctx, user, func(acc *Account) { acc.disable(disabled, nil) }); err != nil {
 		return err
 	}
-	if disabled {
-		a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was disabled"})
+	if !disabled {
+		return nil
+	}
+	a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was disabled"})
+	return a.revoke(ctx, user)
+}
+
+// revoke calls Revoke for a change that is stored already: it goes on when ctx ends.
+func (a *Accounts) revoke(ctx context.Context, user stanza.JID) error {
+	if a.Revoke == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MaxRemoval)
+	defer cancel()
+	if err := a.Revoke(ctx, user.Bare()); err != nil {
+		return fmt.Errorf("ending the tokens of %q: %w", user.Bare(), err)
 	}
 	return nil
 }

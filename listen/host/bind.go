@@ -26,6 +26,7 @@ func (l *Local) Bind(ctx context.Context, b stanza.Binding) (stanza.JID, error) 
 		return stanza.JID{}, err
 	}
 	s := &session{jid: b.JID, sink: b.Sink}
+	s.from(b.Peer)
 	bare := b.JID.Bare()
 	var first *coming
 	defer func() { l.sessions.arrive(bare, first) }()

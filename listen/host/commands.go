@@ -3,83 +3,163 @@ package host
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"slices"
 
 	"github.com/tidewaiter/tidewaiter/listen/command"
-	"github.com/tidewaiter/tidewaiter/listen/host/features/extdisco"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// commands are what the host can be asked to do from outside.
+// commands are what the host can be asked to do from outside. Their names, their
+// arguments and their results are those of ejabberd.
+//
+// A command that wants something to be so that is so already succeeds. One about an
+// account that does not exist fails (command.NotFound) unless it is about sessions,
+// which guests have, too. A virtual host that is not served is a bad argument.
 func (h *Host) commands() []command.Command {
-	user := []command.Field{
-		{Name: "user", Type: command.String, Description: "the name of the account, without its domain"},
-		{Name: "host", Type: command.String, Description: "the virtual host"},
-	}
-	return []command.Command{{
-		Name: "get_turn_credentials",
-		Description: "The STUN and TURN servers of a virtual host, with credentials by which a user can have relays " +
-			"for a while: what a web application needs to configure WebRTC. They are those of mod_stun_disco.",
-		Tags: []string{"stun", "accounts"},
-		Args: user,
-		Result: command.Field{Name: "services", Type: command.List{Of: command.Field{Name: "service", Type: command.Tuple{
-			{Name: "type", Type: command.String, Description: "stun, turn, stuns or turns"},
-			{Name: "host", Type: command.String, Description: "the name or address of the server"},
-			{Name: "port", Type: command.Integer},
-			{Name: "transport", Type: command.String, Description: "udp or tcp"},
-			{Name: "username", Type: command.String, Description: "empty where no credentials are needed"},
-			{Name: "password", Type: command.String},
-			{Name: "expires", Type: command.String, Description: "when the credentials expire, such as 2030-01-01T00:00:00Z"},
-		}}}},
-		Run: h.turnCredentials,
-	}}
+	return slices.Concat(
+		h.accountCommands(), h.banCommands(), h.purgeCommands(),
+		h.sessionCommands(), h.resourceCommands(), h.kickCommands(), h.statusCommands(), h.presenceCommands(),
+		h.rosterCommands(), h.rosterItemCommands(), h.rosterItemsCommands(),
+		h.lastCommands(), h.offlineCommands(), h.privateCommands(), h.vcardCommands(),
+		h.stanzaCommands(), h.serverCommands(), h.turnCommands(), h.oauthCommands(),
+	)
 }
 
-// turnCredentials runs get_turn_credentials.
-func (h *Host) turnCredentials(ctx context.Context, a command.Args) (any, error) {
-	user, err := h.account(ctx, a)
-	if err != nil {
-		return nil, err
-	}
-	offers, err := h.ExtDisco.Offers(user.Domain(), user, netip.Addr{})
-	var refused *stanza.Error
-	switch {
-	case errors.As(err, &refused) && refused.Condition == stanza.Forbidden:
-		return nil, command.Errorf(command.NotAllowed, "%s may not use these services", user)
-	case errors.As(err, &refused):
-		return nil, command.Errorf(command.NotFound, "%s has no mod_stun_disco", user.Domain())
-	case err != nil:
-		return nil, err
-	}
-	services := make([]command.Args, len(offers))
-	for i, o := range offers {
-		expires := ""
-		if o.Restricted {
-			expires = extdisco.FormatTime(o.Expires)
-		}
-		services[i] = command.Args{
-			"type": o.Type, "host": o.Host, "port": o.Port, "transport": o.Transport,
-			"username": o.Username, "password": o.Password, "expires": expires,
-		}
-	}
-	return services, nil
+// Fields of the arguments and results.
+
+func textField(name, description string) command.Field {
+	return command.Field{Name: name, Type: command.String, Description: description}
 }
 
-// account returns the account that the arguments user and host name, which may log
-// in.
-func (h *Host) account(ctx context.Context, a command.Args) (stanza.JID, error) {
-	user, err := stanza.NewJID(a.Text("user"), a.Text("host"), "")
-	if err != nil {
-		return stanza.JID{}, &command.Error{Kind: command.BadArgument, Arg: "user", Text: "user and host are no address", Err: err}
+func numberField(name, description string) command.Field {
+	return command.Field{Name: name, Type: command.Integer, Description: description}
+}
+
+// textsField is a list of strings.
+func textsField(name, of, description string) command.Field {
+	return command.Field{Name: name, Type: command.List{Of: textField(of, "")}, Description: description}
+}
+
+// tuplesField is a list of tuples.
+func tuplesField(name, of string, t command.Tuple) command.Field {
+	return command.Field{Name: name, Type: command.List{Of: command.Field{Name: of, Type: t}}}
+}
+
+func hostField() command.Field { return textField("host", "the virtual host") }
+
+// userFields are the arguments that name an account, and more.
+func userFields(more ...command.Field) []command.Field {
+	return append([]command.Field{textField("user", "the name of the account, without its domain"), hostField()}, more...)
+}
+
+// ownFields are userFields of a command whose argument host was once called server.
+func ownFields() []command.Field {
+	list := userFields()
+	list[1].Old = "server"
+	return list
+}
+
+// codeResult is that of a command that is successful or not, textResult of one that
+// says something about its success.
+func codeResult() command.Field { return command.Field{Name: "res", Type: command.ResCode} }
+func textResult() command.Field { return command.Field{Name: "res", Type: command.ResTuple} }
+
+// badArgument says what is wrong about an argument.
+func badArgument(arg, format string, args ...any) *command.Error {
+	e := command.Errorf(command.BadArgument, format, args...)
+	e.Arg = arg
+	return e
+}
+
+// vhost returns the virtual host that an argument names, in its canonical form.
+func (h *Host) vhost(a command.Args, arg string) (string, error) {
+	domain, err := canonicalDomain(a.Text(arg))
+	if err != nil || !h.Local.IsLocal(domain) {
+		return "", badArgument(arg, "unknown virtual host")
 	}
-	acc, err := h.Accounts.lookup(ctx, user)
-	switch {
-	case errors.Is(err, stanza.ErrNoAccount):
-		return stanza.JID{}, command.Errorf(command.NotFound, "there is no account %s", user)
-	case err != nil:
+	return domain, nil
+}
+
+// user returns the address that the arguments user and host name.
+func (h *Host) user(a command.Args) (stanza.JID, error) { return h.userOf(a, "user", "host") }
+
+// userOf does so for arguments of other names.
+func (h *Host) userOf(a command.Args, user, host string) (stanza.JID, error) {
+	domain, err := h.vhost(a, host)
+	if err != nil {
 		return stanza.JID{}, err
-	case acc.Disabled:
-		return stanza.JID{}, command.Errorf(command.NotAllowed, "the account %s is disabled", user)
 	}
-	return user, nil
+	j, err := stanza.NewJID(a.Text(user), domain, "")
+	if err != nil || j.Local() == "" {
+		return stanza.JID{}, badArgument(user, "argument %s is no name of an account", user)
+	}
+	return j, nil
+}
+
+// existing returns the account that the arguments user and host name.
+func (h *Host) existing(ctx context.Context, a command.Args) (Account, error) {
+	return h.existingOf(ctx, a, "user", "host")
+}
+
+// existingOf does so for arguments of other names.
+func (h *Host) existingOf(ctx context.Context, a command.Args, user, host string) (Account, error) {
+	j, err := h.userOf(a, user, host)
+	if err != nil {
+		return Account{}, err
+	}
+	acc, err := h.Accounts.lookup(ctx, j)
+	if errors.Is(err, stanza.ErrNoAccount) {
+		return Account{}, noSuchAccount(j)
+	}
+	return acc, err
+}
+
+func noSuchAccount(user stanza.JID) *command.Error {
+	return command.Errorf(command.NotFound, "there is no account %s", user)
+}
+
+// owner returns the account that the arguments user and host name, of a virtual host
+// that has a module.
+func (h *Host) owner(ctx context.Context, a command.Args, module string, offered func(domain string) bool) (stanza.JID, error) {
+	acc, err := h.existing(ctx, a)
+	if err != nil {
+		return stanza.JID{}, err
+	}
+	return acc.JID, wantModule(acc.JID.Domain(), module, offered)
+}
+
+func wantModule(domain, module string, offered func(domain string) bool) error {
+	if !offered(domain) {
+		return command.Errorf(command.NotFound, "%s has no %s", domain, module)
+	}
+	return nil
+}
+
+// fault makes what a service says to a client an error of a command. Others stay as
+// they are.
+func fault(err error) error {
+	var e *stanza.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	kind := command.Internal
+	switch e.Condition {
+	case stanza.BadRequest, stanza.JIDMalformed, stanza.NotAcceptable, stanza.PolicyViolation:
+		kind = command.BadArgument
+	case stanza.Conflict, stanza.ResourceConstraint: // what is full or busy is in the way
+		kind = command.Conflict
+	case stanza.ItemNotFound:
+		kind = command.NotFound
+	case stanza.Forbidden, stanza.NotAllowed:
+		kind = command.NotAllowed
+	}
+	return &command.Error{Kind: kind, Text: saying(e), Err: err}
+}
+
+// saying returns what an error says to people.
+func saying(e *stanza.Error) string {
+	if e.Text == "" {
+		return string(e.Condition)
+	}
+	return e.Text
 }

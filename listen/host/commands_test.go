@@ -13,25 +13,10 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
-// callCommand calls a command as a module does that takes calls.
-func callCommand(t *testing.T, h *host.Host, name string, values map[string]any) (any, *command.Error) {
-	t.Helper()
-	c, ok := h.Commands.Get(name)
-	if !ok {
-		t.Fatalf("there is no command %s", name)
-	}
-	args, err := c.Arguments(values)
-	if err != nil {
-		return nil, command.Fault(err)
-	}
-	result, err := c.Do(t.Context(), args)
-	return result, command.Fault(err)
-}
-
 func TestTURNCredentials(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // whose clock starts at midnight of 2000-01-01, UTC
 		h := turnHost(t, nil)
-		got, fault := callCommand(t, h, "get_turn_credentials", map[string]any{"user": "Romeo", "host": "A.test"})
+		got, fault := rig{t, h}.call("get_turn_credentials", "user", "Romeo", "host", "A.test")
 		if fault != nil {
 			t.Fatal(fault)
 		}
@@ -61,17 +46,17 @@ func TestTURNCredentialsRefused(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*host.Config)
-		values map[string]any
+		args   []any
 		want   command.Kind
 	}{
-		{"no account", nil, map[string]any{"user": "nobody", "host": "a.test"}, command.NotFound},
-		{"disabled", nil, map[string]any{"user": "gone", "host": "a.test"}, command.NotAllowed},
-		{"no user", nil, map[string]any{"user": "", "host": "a.test"}, command.NotFound},
-		{"another virtual host", nil, map[string]any{"user": "romeo", "host": "b.test"}, command.NotFound},
-		{"no address", nil, map[string]any{"user": "ro meo", "host": "a.test"}, command.BadArgument},
-		{"argument missing", nil, map[string]any{"user": "romeo"}, command.MissingArgument},
-		{"switched off", off, map[string]any{"user": "romeo", "host": "a.test"}, command.NotFound},
-		{"denied", denied, map[string]any{"user": "romeo", "host": "a.test"}, command.NotAllowed},
+		{"no account", nil, []any{"user", "nobody", "host", "a.test"}, command.NotFound},
+		{"disabled", nil, []any{"user", "gone", "host", "a.test"}, command.NotAllowed},
+		{"no user", nil, []any{"user", "", "host", "a.test"}, command.BadArgument},
+		{"another virtual host", nil, []any{"user", "romeo", "host", "b.test"}, command.BadArgument},
+		{"no address", nil, []any{"user", "ro meo", "host", "a.test"}, command.BadArgument},
+		{"argument missing", nil, []any{"user", "romeo"}, command.MissingArgument},
+		{"switched off", off, []any{"user", "romeo", "host", "a.test"}, command.NotFound},
+		{"denied", denied, []any{"user", "romeo", "host", "a.test"}, command.NotAllowed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -80,20 +65,7 @@ func TestTURNCredentialsRefused(t *testing.T) {
 			if err := h.Accounts.SetDisabled(t.Context(), jid(t, "gone@a.test"), true); err != nil {
 				t.Fatal(err)
 			}
-			got, fault := callCommand(t, h, "get_turn_credentials", tt.values)
-			if got != nil || fault == nil || fault.Kind != tt.want {
-				t.Errorf("got %v, %v, want an error of the kind %q", got, fault, tt.want)
-			}
+			rig{t, h}.fails(tt.want, "", "get_turn_credentials", tt.args...)
 		})
-	}
-}
-
-// What people and programs read about a command is there.
-func TestCommandsAreDescribed(t *testing.T) {
-	h := turnHost(t, nil)
-	for _, c := range h.Commands.List() {
-		if c.Description == "" || len(c.Tags) == 0 {
-			t.Errorf("%s has the description %q and the tags %q, want both", c.Name, c.Description, c.Tags)
-		}
 	}
 }

@@ -20,7 +20,8 @@
 //	h.Local.Next = s
 //
 // A TURN listener finds its users in h.TURN, and tells h.ExtDisco.SetLocal where it
-// is, so that clients hear of it. h.Commands has what can be called from outside.
+// is, so that clients hear of it. h.Commands has what can be called from outside;
+// h.SetProcess adds what concerns the program around the host.
 //
 // Everything is kept in memory unless Config names other stores.
 package host

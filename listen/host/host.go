@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/listen/command"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
@@ -105,10 +106,13 @@ type Host struct {
 	Delegation *delegation.Service
 	Privilege  *privilege.Service
 
+	Tokens   *Tokens           // c2s.Host: Token; httpd.Tokens, oauth.Store
 	TURN     *TURN             // what a TURN listener knows of users
 	Commands *command.Registry // what can be called from outside; others may be added
 
 	version version.Info
+	began   time.Time
+	editing names // of accounts whose vCard a command changes
 }
 
 // New returns the usual services. It starts no goroutine and opens nothing. The
@@ -132,7 +136,8 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, Commands: new(command.Registry), version: c.Version}
+	h := &Host{Local: local, Accounts: accounts, IQ: &Dispatcher{Log: c.Log}, Commands: new(command.Registry), version: c.Version, began: time.Now()}
+	h.Tokens = NewTokens(accounts, c.Stores.Tokens, c.Stores.Clients)
 	h.Register = register.New(register.Config{
 		Accounts: accounts, Router: local, Options: c.Register, Timeout: c.Options.RegistrationTimeout, Log: c.Log,
 	})
@@ -175,9 +180,10 @@ func (h *Host) connect() {
 	l.Blocking, l.Carbons = h.Blocking, h.Carbons
 	l.Stamp, l.Left, l.Permit = h.StanzaID.Stamp, h.Last.Left, h.permit
 	l.Messages, l.Answers, l.Watcher = h.Privilege.Message, h.answered, h.Privilege
-	// The roster comes last: its contacts may be many.
+	h.Accounts.Revoke = h.Tokens.RevokeAll
+	// What lets somebody in comes first. The roster comes last: its contacts may be many.
 	h.Accounts.Forget = append(h.Accounts.Forget,
-		h.VCard.Remove, h.Private.Remove, h.Offline.Remove, h.Last.Remove, h.Blocking.Remove, h.Roster.Remove)
+		h.Tokens.RevokeAll, h.VCard.Remove, h.Private.Remove, h.Offline.Remove, h.Last.Remove, h.Blocking.Remove, h.Roster.Remove)
 }
 
 // configure switches the features.

@@ -37,7 +37,7 @@ func TestSchemas(t *testing.T) {
 		schema conf.Schema
 		want   string
 	}{
-		{conf.SchemaOf(host.Defaults), "hosts auth_method auth_password_format auth_scram_hash anonymous_protocol max_user_sessions registration_timeout"},
+		{conf.SchemaOf(host.Defaults), "hosts auth_method auth_password_format auth_scram_hash anonymous_protocol max_user_sessions registration_timeout oauth_access"},
 		{conf.SchemaOf(register.Defaults), "access access_from access_remove allow_modules captcha_protected ip_access password_strength redirect_url registration_watchers welcome_message"},
 	} {
 		var names []string

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 	"github.com/tidewaiter/tidewaiter/shaper"
 )
@@ -43,6 +44,10 @@ type Options struct {
 	// RegistrationTimeout is the least time between two accounts registered
 	// in-band from one address. Default: 10 min. 0: no limit.
 	RegistrationTimeout time.Duration `conf:"registration_timeout,inf,top"`
+
+	// OAuthAccess says whose tokens the command oauth_issue_token makes. Default: nil,
+	// nobody's.
+	OAuthAccess stanza.PerHost[acl.Access] `conf:"oauth_access,top"`
 }
 
 // Defaults returns the options of a host that configures nothing.

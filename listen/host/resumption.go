@@ -25,6 +25,7 @@ func (l *Local) Detached(_ context.Context, info stanza.SessionInfo) {
 // has not taken yet still come before later ones.
 func (l *Local) Resumed(_ context.Context, info stanza.SessionInfo) {
 	if me := l.sessions.session(info); me != nil {
+		me.from(info.Peer)
 		me.mark(detached, false)
 	}
 }

@@ -16,6 +16,8 @@ type session struct {
 	account  *account  // that it belongs to
 	handover *handover // from the session that it has replaced; nil: it has nothing to wait for
 
+	origin atomic.Pointer[origin]
+
 	// state is nil until the first presence. It is read without mu.
 	state atomic.Pointer[availability]
 	// flags are what features have marked, and flags of the router.

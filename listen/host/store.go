@@ -12,6 +12,7 @@ import (
 type Account struct {
 	JID      stanza.JID // bare
 	Disabled bool       // may not log in
+	Ban      *Ban       // why an administrator has disabled it; nil: not known, or it is not
 
 	// Removing says that the removal has begun. There is no such account any more
 	// for anybody but those who finish it.
@@ -32,8 +33,8 @@ type Account struct {
 }
 
 // AccountStore keeps accounts. Its methods are safe for concurrent use; each is
-// atomic. The maps and slices of an Account are never changed, neither by the
-// store nor by its users. Errors other than those named are temporary failures.
+// atomic. What an Account refers to is never changed, neither by the store nor by
+// its users. Errors other than those named are temporary failures.
 //
 // The tests of package storetest check an implementation.
 type AccountStore interface {
@@ -57,8 +58,8 @@ type AccountStore interface {
 	Removing(ctx context.Context) ([]stanza.JID, error)
 }
 
-// ErrRevision says that an account has changed since it was read.
-var ErrRevision = errors.New("account has changed meanwhile")
+// ErrRevision says that an account, or a grant, has changed since it was read.
+var ErrRevision = errors.New("it has changed meanwhile")
 
 // ErrExists says that there is such an account already. It can go to a client
 // as it is.

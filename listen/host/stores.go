@@ -18,6 +18,8 @@ type Stores struct {
 	Private  private.Store
 	VCard    vcard.Store
 	Blocking blocking.Store
+	Tokens   TokenStore
+	Clients  ClientStore
 }
 
 // withDefaults fills in what is nil.
@@ -42,6 +44,12 @@ func (s Stores) withDefaults() Stores {
 	}
 	if s.Blocking == nil {
 		s.Blocking = new(blocking.Memory)
+	}
+	if s.Tokens == nil {
+		s.Tokens = new(MemoryTokens)
+	}
+	if s.Clients == nil {
+		s.Clients = new(MemoryClients)
 	}
 	return s
 }

@@ -160,7 +160,5 @@ func TestTURNStoreFails(t *testing.T) {
 	h := turnHost(t, func(c *host.Config) { c.Stores.Accounts = store })
 	store.err = errors.New("disk is gone")
 	wantKeys(t, h, "romeo", "a.test", "", store.err)
-	if _, fault := callCommand(t, h, "get_turn_credentials", map[string]any{"user": "romeo", "host": "a.test"}); fault == nil || fault.Kind != command.Internal || fault.Text != "internal error" {
-		t.Errorf("got %v, want an internal error that tells nothing", fault)
-	}
+	rig{t, h}.fails(command.Internal, "internal error", "get_turn_credentials", "user", "romeo", "host", "a.test")
 }

@@ -79,7 +79,7 @@ func (b *batch) sequence(t table) (uint64, error) {
 	return b.bucket(t).NextSequence()
 }
 
-// each calls f for the records of a user, in the order of their keys behind
+// each calls f for the records of a user, or of all with no prefix, in the order of their keys behind
 // after, until f returns false. f must not change the table.
 func each(bucket *bbolt.Bucket, prefix, after []byte, f func(sub, value []byte) (more bool, err error)) error {
 	c := bucket.Cursor()
@@ -88,7 +88,7 @@ func each(bucket *bbolt.Bucket, prefix, after []byte, f func(sub, value []byte) 
 	if bytes.Equal(k, from) { // the header, or after itself
 		k, v = c.Next()
 	}
-	for ; bytes.HasPrefix(k, prefix); k, v = c.Next() {
+	for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		if more, err := f(k[len(prefix):], v); !more || err != nil {
 			return err
 		}

@@ -165,11 +165,20 @@ func (c *checker) tables() error {
 		return err
 	}
 	for t := accountTable; t < tables; t++ {
+		if c.tx.Bucket(t.name()) == nil {
+			continue // the file is of a version before this table
+		}
 		c.table, c.count = t, 0
 		var err error
 		switch t {
 		case rosterTable, offlineTable, privateTable:
 			err = c.sections()
+		case grantTable:
+			err = c.grants()
+		case ownGrantTable:
+			err = c.ownGrants()
+		case clientTable:
+			err = c.clients()
 		default:
 			err = c.singles()
 		}

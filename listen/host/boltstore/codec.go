@@ -83,6 +83,9 @@ func (d *decoder) int() int64 {
 	return v
 }
 
+// time returns a time of whole seconds.
+func (d *decoder) time() time.Time { return time.Unix(d.int(), 0).UTC() }
+
 // take returns the next n bytes, which belong to the value.
 func (d *decoder) take(n uint64) []byte {
 	if n > uint64(len(d.rest)) {
@@ -146,11 +149,14 @@ const (
 	accountDisabled = 1 << iota
 	accountSCRAM    // there is a map, though it may be empty
 	accountRemoving // not in files of earlier versions, which had only Disabled for it
+	accountBanned   // what a ban says follows; not in files of earlier versions
 )
 
 func encodeAccount(a host.Account) []byte {
 	var flags byte
-	for bit, set := range map[byte]bool{accountDisabled: a.Disabled, accountSCRAM: a.SCRAM != nil, accountRemoving: a.Removing} {
+	for bit, set := range map[byte]bool{
+		accountDisabled: a.Disabled, accountSCRAM: a.SCRAM != nil, accountRemoving: a.Removing, accountBanned: a.Ban != nil,
+	} {
 		if set {
 			flags |= bit
 		}
@@ -167,7 +173,13 @@ func encodeAccount(a host.Account) []byte {
 		b = appendBytes(b, k.StoredKey)
 		b = appendBytes(b, k.ServerKey)
 	}
-	return b
+	if a.Ban == nil {
+		return b
+	}
+	b = binary.AppendVarint(b, a.Ban.At.Unix())
+	b = appendString(b, a.Ban.Reason)
+	b = binary.AppendVarint(b, a.Ban.Last.Unix())
+	return appendString(b, a.Ban.LastStatus)
 }
 
 func decodeAccount(user stanza.JID, value []byte) (host.Account, error) {
@@ -191,6 +203,9 @@ func decodeAccount(user stanza.JID, value []byte) (host.Account, error) {
 			break
 		}
 		a.SCRAM[hash] = k
+	}
+	if flags&accountBanned != 0 {
+		a.Ban = &host.Ban{At: d.time(), Reason: d.string(), Last: d.time(), LastStatus: d.string()}
 	}
 	return a, d.end()
 }

@@ -30,6 +30,8 @@ func codecs(t testing.TB) []codec {
 		{"total", func(b []byte) (any, error) { return decodeTotal(b) }, func(v any) []byte { return v.(total).encode() }},
 		{"text", func(b []byte) (any, error) { return decodeText(b) }, func(v any) []byte { return encodeText(v.(string)) }},
 		{"activity", func(b []byte) (any, error) { return decodeActivity(b) }, func(v any) []byte { return encodeActivity(v.(last.Activity)) }},
+		{"grant", func(b []byte) (any, error) { return decodeGrant(host.GrantID{9}, b) }, func(v any) []byte { return encodeGrant(v.(host.Grant)) }},
+		{"client", func(b []byte) (any, error) { return decodeClient("dinghy", b) }, func(v any) []byte { return encodeClient(v.(host.Client)) }},
 		{"block list", func(b []byte) (any, error) { return decodeBlockList(b) }, func(v any) []byte { return encodeBlockList(v.(blocking.List)) }},
 	}
 }
@@ -41,8 +43,10 @@ func samples(t testing.TB) map[string][]any {
 		"account": {
 			host.Account{JID: user},
 			host.Account{JID: user, SCRAM: map[string]stanza.SCRAMKeys{}, HA1MD5: []byte{}, Revision: 1},
+			host.Account{JID: user, Disabled: true, Ban: &host.Ban{At: time.Unix(1, 0).UTC(), Last: time.Unix(-1, 0).UTC()}},
 			host.Account{
 				JID: user, Disabled: true, Removing: true, HA1MD5: []byte{1, 2}, HA1SHA256: []byte{3}, Revision: 1 << 63,
+				Ban: &host.Ban{Reason: "Spam", At: time.Unix(1<<31, 0).UTC(), LastStatus: "gone"},
 				SCRAM: map[string]stanza.SCRAMKeys{
 					"SHA-1":   {Salt: []byte("salt"), Iterations: 4096, StoredKey: []byte("stored"), ServerKey: []byte("server")},
 					"SHA-512": {Salt: []byte{}, Iterations: -1},
@@ -58,7 +62,15 @@ func samples(t testing.TB) map[string][]any {
 		"total":         {total{}, total{1000, 1 << 40}},
 		"text":          {"", "<x/>", strings.Repeat("x", 100_000)},
 		"activity":      {last.Activity{At: time.Unix(0, 0).UTC()}, last.Activity{At: time.Unix(-1<<40, 0).UTC(), Status: "gone"}},
-		"block list":    {blocking.List{}, blocking.List{Blocked: []stanza.JID{jid(t, "b.test"), user, jid(t, "x@b.test/y")}, Revision: 12}},
+		"grant":         grantSamples(user),
+		"client": {
+			host.Client{OAuthClient: stanza.OAuthClient{ID: "dinghy"}},
+			host.Client{
+				OAuthClient: stanza.OAuthClient{ID: "dinghy", Name: "Größe", Kind: stanza.OAuthCodeClient, Confidential: true, Redirects: []string{"https://app.test", ""}},
+				Salt:        []byte{}, Key: []byte{1, 2}, Rounds: -1,
+			},
+		},
+		"block list": {blocking.List{}, blocking.List{Blocked: []stanza.JID{jid(t, "b.test"), user, jid(t, "x@b.test/y")}, Revision: 12}},
 	}
 }
 

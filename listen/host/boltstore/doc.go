@@ -19,7 +19,7 @@
 // of eight bytes, the highest first.
 //
 //	meta      "format"        "tidewaiter store"
-//	          "schema"        version of this layout, four bytes: 2
+//	          "schema"        version of this layout, four bytes: 3
 //	          "created"       seconds since 1970
 //	          "secret"        32 random bytes
 //	          "count "TABLE   number of records in a table
@@ -36,16 +36,21 @@
 //	last      USER            time and status
 //	vcard     USER            vCard as XML
 //	blocking  USER            revision and addresses
+//	grants    ID              what a user has let a client do, with hashes of its
+//	                          tokens; the ID is 16 random bytes
+//	own grants
+//	          USER 0 ID       nothing: that the grant is the user's
+//	clients   ID              OAuth client; the ID is a text
 //
 // Values begin with the number of their format, which is 1; then come unsigned
 // integers as varints, and texts after their length. Those of meta have neither.
 // A header is removed with the last record that it counts, but that of a roster
 // with the roster.
 //
-// Revisions of accounts and of block lists, versions of rosters and numbers of
+// Revisions of accounts, of block lists and of grants, versions of rosters and numbers of
 // messages come from the sequence of their bucket: none is ever used twice,
 // whatever was deleted meanwhile.
 //
 // In version 1 of the layout the headers of messages had 0 in place of the bytes.
-// Open counts them once.
+// Open counts them once. Version 2 had no grants and no clients.
 package boltstore

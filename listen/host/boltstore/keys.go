@@ -23,11 +23,14 @@ const (
 	privateTable
 	vcardTable
 	blockingTable
+	grantTable
+	ownGrantTable
+	clientTable
 	tables // how many there are
 )
 
 // tableNames are the names of the buckets.
-var tableNames = [tables]string{"meta", "accounts", "roster", "offline", "last", "private", "vcard", "blocking"}
+var tableNames = [tables]string{"meta", "accounts", "roster", "offline", "last", "private", "vcard", "blocking", "grants", "own grants", "clients"}
 
 func (t table) String() string { return tableNames[t] }
 

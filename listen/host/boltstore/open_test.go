@@ -278,7 +278,7 @@ func TestOpenOtherSchema(t *testing.T) {
 			}
 			return nil
 		}, ErrNoStore, ""},
-		{"newer", schema(7), ErrNewer, "schema is version 7, this program knows 2"},
+		{"newer", schema(7), ErrNewer, "schema is version 7, this program knows 3"},
 		{"old, no messages", func(tx *bbolt.Tx) error { return errors.Join(schema(1)(tx), tx.DeleteBucket([]byte("offline"))) }, ErrDamaged, "no table offline"},
 		{"no version", schema(0), ErrDamaged, "no version"},
 		{"no table", func(tx *bbolt.Tx) error { return errors.Join(schema(2)(tx), tx.DeleteBucket([]byte("roster"))) }, ErrDamaged, "no table roster"},

@@ -111,8 +111,8 @@ func TestCountBytes(t *testing.T) {
 		}
 		return tx.Bucket(offlineTable.name()).Delete(damaged)
 	})
-	if r := wantSound(t, path); r.Schema != 2 {
-		t.Errorf("schema %d, want 2", r.Schema)
+	if r := wantSound(t, path); r.Schema != 3 {
+		t.Errorf("schema %d, want 3", r.Schema)
 	}
 }
 

@@ -28,7 +28,7 @@ const magic = "tidewaiter store"
 type migration func(*bbolt.Tx) error
 
 // migrations returns the steps from version 1 on.
-func migrations() []migration { return []migration{countBytes} }
+func migrations() []migration { return []migration{countBytes, addGrants} }
 
 // migrate makes the tables of a new file, and takes the steps that an old one
 // has not taken. Each is a transaction with its number: one that was cut short is
@@ -51,7 +51,7 @@ func migrate(db *bbolt.DB, steps []migration) error {
 				return err
 			}
 			if version+1 == known {
-				if err := wantTables(tx); err != nil {
+				if err := wantTables(tx, known); err != nil {
 					return err
 				}
 			}
@@ -115,15 +115,16 @@ func schemaOf(tx *bbolt.Tx, known int) (version int, err error) {
 	if version = int(binary.BigEndian.Uint32(v)); version > known {
 		return 0, fmt.Errorf("%w: its schema is version %d, this program knows %d", ErrNewer, version, known)
 	}
-	if version == known {
-		err = wantTables(tx)
-	}
-	return version, err
+	return version, wantTables(tx, version)
 }
 
-// wantTables returns ErrDamaged unless the tables of the last version are there.
-func wantTables(tx *bbolt.Tx) error {
-	for t := range tables {
+// wantTables returns ErrDamaged unless the tables of a version are there.
+func wantTables(tx *bbolt.Tx, version int) error {
+	end := tables
+	if version < 3 {
+		end = grantTable
+	}
+	for t := range end {
 		if tx.Bucket(t.name()) == nil {
 			return fmt.Errorf("%w: it has no table %s", ErrDamaged, t)
 		}

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -91,8 +92,9 @@ type Store struct {
 	freeBytes func(dir string) (n int64, known bool) // freeBytes but for tests
 
 	// These are the writer's own.
-	broken  error // why nothing can be written any more
-	failing bool  // the last commit failed
+	broken  error        // why nothing can be written any more
+	failing bool         // the last commit failed
+	expired host.GrantID // the grant that Expire has looked at last
 }
 
 // Open opens the store in the file of this path, and makes it when it does not

@@ -90,6 +90,12 @@ func TestContracts(t *testing.T) {
 	t.Run("blocking", func(t *testing.T) {
 		storetest.Blocking(t, func(t *testing.T) blocking.Store { return openEmpty(t).Blocking() })
 	})
+	t.Run("tokens", func(t *testing.T) {
+		storetest.Tokens(t, func(t *testing.T) host.TokenStore { return openEmpty(t).Tokens() })
+	})
+	t.Run("clients", func(t *testing.T) {
+		storetest.Clients(t, func(t *testing.T) host.ClientStore { return openEmpty(t).Clients() })
+	})
 }
 
 // More is forgotten than one transaction removes.

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -41,7 +42,7 @@ func jid(t *testing.T, s string) stanza.JID {
 }
 
 func sample(j stanza.JID, mark byte) host.Account {
-	return host.Account{
+	a := host.Account{
 		JID:      j,
 		Disabled: mark%2 == 1,
 		Removing: mark%4 == 3,
@@ -52,6 +53,10 @@ func sample(j stanza.JID, mark byte) host.Account {
 		HA1MD5:    []byte{5, mark},
 		HA1SHA256: []byte{6, mark},
 	}
+	if a.Disabled {
+		a.Ban = &host.Ban{Reason: "spam", At: time.Unix(int64(mark), 0).UTC(), Last: time.Unix(0, 0).UTC(), LastStatus: "gone"}
+	}
+	return a
 }
 
 // expect compares what is stored with want, but for the revision, which it

@@ -39,4 +39,10 @@ func TestMemory(t *testing.T) {
 	t.Run("blocking", func(t *testing.T) {
 		storetest.Blocking(t, func(*testing.T) blocking.Store { return new(blocking.Memory) })
 	})
+	t.Run("tokens", func(t *testing.T) {
+		storetest.Tokens(t, func(*testing.T) host.TokenStore { return new(host.MemoryTokens) })
+	})
+	t.Run("clients", func(t *testing.T) {
+		storetest.Clients(t, func(*testing.T) host.ClientStore { return new(host.MemoryClients) })
+	})
 }
