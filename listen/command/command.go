@@ -84,7 +84,7 @@ func (c *Command) Arguments(values map[string]any) (Args, error) {
 func (c *Command) hasArgument(name string, values map[string]any) bool {
 	return slices.ContainsFunc(c.Args, func(f Field) bool {
 		_, both := values[f.Name]
-		return f.Name == name || f.Old == name && !both
+		return f.Name == name || f.Old != "" && f.Old == name && !both
 	})
 }
 

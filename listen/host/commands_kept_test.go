@@ -22,7 +22,7 @@ func TestLastCommands(t *testing.T) {
 		r.want("map[status:"+strings.Repeat("é", 512)+" timestamp:1970-01-01T00:00:00Z]", "get_last", romeo...)
 		r.bind("romeo@a.test/x", "")
 		r.want("map[status:ONLINE timestamp:2000-01-01T00:00:00Z]", "get_last", romeo...)
-		for _, at := range []int{-1, 253402300800} {
+		for _, at := range []int64{-1, 253402300800} {
 			r.fails(command.BadArgument, "timestamp", "set_last", append(romeo, "timestamp", at, "status", "")...)
 		}
 	})
