@@ -23,6 +23,7 @@ func TestLogin(t *testing.T) {
 		{"PLAIN", "\x00ana\x00anchor", "ana"},
 		{"PLAIN", "ana@one.test\x00ANA\x00anchor", "ana"},
 		{"X-OAUTH2", "\x00ana\x00token", "ana"},
+		{"OAUTHBEARER", "n,a=ana@one.test,\x01auth=Bearer token\x01\x01", "ana"},
 		{"ANONYMOUS", "somebody", "stranger"},
 	}
 	for _, tt := range tests {
@@ -100,6 +101,18 @@ func TestFailedLogin(t *testing.T) {
 		c.Expect("<challenge xmlns='" + nsSASL + "'/>")
 		c.Send(response(base64.StdEncoding.EncodeToString([]byte("\x00ana\x00anchor"))))
 		c.Expect("<success")
+	})
+	t.Run("OAUTHBEARER", func(t *testing.T) { // RFC 7628, section 3.2.3
+		r := start(t, func(r *rig) { r.host.Token = r.fake })
+		c := r.open()
+		c.Send(auth("OAUTHBEARER", "n,a=ana@one.test,\x01auth=Bearer buoy\x01\x01"))
+		c.Expect("</challenge>")
+		c.Send(response("AQ=="))
+		c.Expect("<failure xmlns='" + nsSASL + "'><not-authorized/></failure>")
+		c.plain("ana")
+		if got := r.log.String(); strings.Contains(got, "buoy") {
+			t.Errorf("got log %s, want no tokens", got)
+		}
 	})
 	t.Run("SCRAM", func(t *testing.T) {
 		c := start(t).open()

@@ -33,8 +33,8 @@
 // A stream belongs to the virtual host that its to attribute names, in all of
 // its headers; a TLS client that has named another virtual host by SNI is
 // refused. Users log in with SCRAM (also bound to the TLS channel), PLAIN,
-// EXTERNAL, X-OAUTH2 or ANONYMOUS, as far as the Host has a service for it. A
-// client has a few attempts.
+// EXTERNAL, OAUTHBEARER (RFC 7628), X-OAUTH2 or ANONYMOUS, as far as the Host has a
+// service for it. A client has a few attempts.
 //
 // # Client certificates
 //

@@ -17,7 +17,7 @@ type Host struct {
 	SCRAM       SCRAMVerifier       // SCRAM-SHA-1, -256, -512 and their -PLUS forms
 	Password    PasswordVerifier    // PLAIN
 	Certificate CertificateVerifier // EXTERNAL, where tls_verify is on
-	Token       TokenVerifier       // X-OAUTH2
+	Token       TokenVerifier       // OAUTHBEARER, X-OAUTH2
 	Anonymous   AnonymousVerifier   // ANONYMOUS
 	IQ          IQHandler           // requests to the server and to the own account
 	PreAuthIQ   IQHandler           // requests before authentication: in-band registration
@@ -92,10 +92,16 @@ type CertificateVerifier interface {
 	VerifyCertificate(ctx context.Context, user stanza.JID, leaf *x509.Certificate) error
 }
 
-// TokenVerifier checks OAuth bearer tokens.
+// TokenVerifier checks OAuth bearer tokens. If it also has the method Token of
+// httpd.Tokens, which says whose a token is, clients that use OAUTHBEARER need not name
+// the user (RFC 7628, section 3.1). A *host.Tokens is one.
 type TokenVerifier interface {
-	// VerifyToken returns nil if the token lets user log in.
+	// VerifyToken returns nil if the token lets user log in. Its errors are those of
+	// PasswordVerifier.
 	VerifyToken(ctx context.Context, user stanza.JID, token string) error
+	// OffersTokens reports whether users of domain can have tokens: the mechanisms
+	// are not offered where nobody can.
+	OffersTokens(domain string) bool
 }
 
 // AnonymousVerifier lets strangers in.

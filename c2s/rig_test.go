@@ -209,6 +209,8 @@ func (f *fakeHost) Anonymous(_ context.Context, domain string) (stanza.JID, erro
 	return stanza.NewJID("stranger", domain, "")
 }
 
+func (f *fakeHost) OffersTokens(domain string) bool { return domain == "one.test" }
+
 func (f *fakeHost) OffersAnonymous(domain string) bool { return domain == "one.test" }
 
 // iqFunc is an IQHandler.

@@ -62,6 +62,29 @@ func TestIncomingShutdown(t *testing.T) {
 	})
 }
 
+// TestIncomingCloseStreams wants the streams that there are to be closed, and the
+// listener to take others.
+func TestIncomingCloseStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := inStart(t, inTLS)
+		peers := map[string]*inPeer{
+			"open":     r.open("peer.test", "one.test"),
+			"dialback": r.dialback("peer.test", "one.test"),
+			"EXTERNAL": r.external("peer.test", "one.test"),
+		}
+		synctest.Wait()
+		r.server.CloseStreams()
+		for _, c := range peers {
+			c.expectEnd()
+		}
+		synctest.Wait()
+		if got := r.server.IncomingStats(); got != (IncomingStats{}) {
+			t.Errorf("got %+v, want nothing left", got)
+		}
+		r.dialback("peer.test", "one.test").Close()
+	})
+}
+
 // TestIncomingShutdownStuck wants Listen to return after the grace period though a
 // server does not read.
 func TestIncomingShutdownStuck(t *testing.T) {

@@ -438,6 +438,15 @@ func (l *link) closeIfIdle(now time.Time) bool {
 	return false
 }
 
+// hangUp closes the stream. What has not been sent waits for the next one.
+func (l *link) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.up != nil {
+		l.up.out.Kick(nil)
+	}
+}
+
 // useless reports whether nothing would be lost with a link. The caller holds mu.
 func (l *link) useless(now time.Time) bool { return l.rests() && now.After(l.back.forget) }
 

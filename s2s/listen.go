@@ -37,6 +37,8 @@ func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back ba
 	routing, stop := netserve.Outlive(ctx, o.Grace)
 	defer stop()
 	l := s.listener(ctx, routing, o, back)
+	s.note(l, true)
+	defer s.note(l, false)
 	wait := l.heed(ctx)
 	err := netserve.Serve(ctx, ln, l.serve, netserve.Config{Grace: o.Grace, Log: s.log})
 	wait()
@@ -45,6 +47,17 @@ func (s *Server) listen(ctx context.Context, ln net.Listener, o Options, back ba
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// note keeps in mind which listeners there are.
+func (s *Server) note(l *listener, there bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if there {
+		s.listeners[l] = struct{}{}
+	} else {
+		delete(s.listeners, l)
+	}
 }
 
 // listener is what the streams of one listener share.

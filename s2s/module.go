@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -29,13 +30,16 @@ type Server struct {
 	settings atomic.Pointer[Settings]
 	out      *pool
 	in       incomingStats
+
+	mu        sync.Mutex
+	listeners map[*listener]struct{}
 }
 
 var _ Module = (*Server)(nil)
 
 // New returns a module for a host, with DefaultSettings. It opens nothing.
 func New(h Host) *Server {
-	s := &Server{h: h, log: h.Log}
+	s := &Server{h: h, log: h.Log, listeners: make(map[*listener]struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -63,6 +67,20 @@ func (s *Server) Settings() Settings { return *s.settings.Load() }
 // of domains go out in the order of the calls. Route notes in the Receipt of ctx
 // (stanza.Receipt) that the stanza is under way. Its error is for the log.
 func (s *Server) Route(ctx context.Context, st *stanza.Stanza) error { return s.out.route(ctx, st) }
+
+// CloseStreams closes the streams with other servers, in both directions, after what
+// is being written. Each side opens another one when there is something to send; what
+// waits already goes out by that. It does not wait.
+func (s *Server) CloseStreams() {
+	for _, l := range s.out.all() {
+		l.hangUp()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.listeners {
+		l.streams.Each(func(x *stream) { x.closing.Go(func() { x.hangUp(nil) }) })
+	}
+}
 
 // Shutdown ends the outgoing streams: it waits until what is queued is sent, or
 // until ctx is cancelled; the rest is returned to its senders. Stanzas that come

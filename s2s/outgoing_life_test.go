@@ -119,6 +119,28 @@ func TestOutgoingIdle(t *testing.T) {
 	})
 }
 
+// TestOutgoingCloseStreams checks that what comes while a stream is being closed goes
+// out by the next one.
+func TestOutgoingCloseStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := outStart(t)
+		r.send("1")
+		p := r.peer().open(outDialback).dialback()
+		p.messages(1)
+		r.srv.CloseStreams()
+		p.Expect("</stream:stream>")
+		r.send("2")
+		p.Send("</stream:stream>")
+		p.Close()
+		p = r.peer().open(outDialback).dialback()
+		if got := p.messages(1); got[0] != "2" {
+			t.Errorf("got %q, want 2", got)
+		}
+		p.close()
+		r.returned("", "")
+	})
+}
+
 // TestOutgoingForgets checks that a pool gets empty again, its timer included.
 func TestOutgoingForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

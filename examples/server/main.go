@@ -45,7 +45,11 @@ func main() {
 	if f.check {
 		os.Exit(check(f, os.Stdout))
 	}
-	if err := run(f); err != nil {
+	err = run(f)
+	if errors.Is(err, errRestart) {
+		err = restart()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(statusError)
 	}
@@ -75,14 +79,9 @@ func run(f flags) error {
 	if tuneMemory() {
 		s.background.begin(returnMemory)
 	}
-	for sig := range signals {
-		if slices.Contains(backupSignals(), sig) {
-			s.beginBackup()
-		} else if sig == syscall.SIGHUP {
-			s.reload(ctx)
-		} else {
-			break
-		}
+	end := s.obey(ctx, signals)
+	if end == haltOrder {
+		return errHalted
 	}
 	// The next one ends the process. One that came during a reload does it, too.
 	signal.Reset(os.Interrupt, syscall.SIGTERM)
@@ -92,7 +91,32 @@ func run(f flags) error {
 		}
 	}
 	fmt.Printf("stopping: sessions have %v to end, another Ctrl-C stops at once\n", f.drain)
-	return within(f.drain+overtime, s.stop)
+	if err := within(f.drain+overtime, s.stop); err != nil || end != restartOrder {
+		return err
+	}
+	return errRestart
+}
+
+// obey does what signals and commands ask for, until one asks for the end.
+func (s *server) obey(ctx context.Context, signals <-chan os.Signal) orderKind {
+	for {
+		select {
+		case sig := <-signals:
+			switch {
+			case slices.Contains(backupSignals(), sig):
+				s.beginBackup()
+			case sig == syscall.SIGHUP:
+				_ = s.reload(ctx) // it is in the log
+			default:
+				return stopOrder
+			}
+		case o := <-s.orders:
+			if o.what != reloadOrder {
+				return o.what
+			}
+			o.done <- s.reload(ctx)
+		}
+	}
 }
 
 // overtime is what the server may take to stop after its sessions were cut.

@@ -10,8 +10,9 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen"
 )
 
-// reload applies the configuration anew. One with errors changes nothing.
-func (s *server) reload(ctx context.Context) {
+// reload applies the configuration anew. One with errors changes nothing. What it
+// returns is in the log, too.
+func (s *server) reload(ctx context.Context) error {
 	s.notify(listen.Reloading, "")
 	defer func() { s.notify(listen.Ready, s.status()) }()
 	c, err := s.load()
@@ -19,7 +20,7 @@ func (s *server) reload(ctx context.Context) {
 		s.complainOf(ctx, err)
 		s.loaded.fail()
 		s.log.Error("reload failed, the configuration is as before")
-		return
+		return err
 	}
 	s.complain(ctx, slog.LevelWarn, c.Warnings)
 	steps, err := s.listen.Apply(ctx, c)
@@ -29,7 +30,7 @@ func (s *server) reload(ctx context.Context) {
 	if steps == nil && err != nil {
 		s.loaded.fail()
 		s.log.Error("reload failed, the configuration is as before")
-		return
+		return err
 	}
 	s.tell(c, steps)
 	if err != nil {
@@ -41,6 +42,7 @@ func (s *server) reload(ctx context.Context) {
 	}
 	s.config = c
 	s.warnOfDescriptors(c)
+	return err
 }
 
 // tell logs what a reload has changed.

@@ -72,6 +72,7 @@ type server struct {
 
 	permissions acl.Permissions // there with the first configuration
 
+	orders     chan order // of commands
 	background background
 	backingUp  atomic.Bool
 
@@ -83,7 +84,7 @@ type server struct {
 // newServer returns a server without its parts. The log goes to out.
 func newServer(f flags, out slog.Handler) *server {
 	h := logs.New(out)
-	return &server{flags: f, logs: h, log: h.Logger("server"), background: newBackground()}
+	return &server{flags: f, logs: h, log: h.Logger("server"), orders: make(chan order), background: newBackground()}
 }
 
 // assemble puts the parts together without opening anything.
@@ -177,6 +178,9 @@ func (s *server) prepare(ctx context.Context, inherited []listen.Inherited) erro
 		return err
 	}
 	if err := s.assemble(stores, secret); err != nil {
+		return err
+	}
+	if err := s.host.SetProcess(s.process(len(inherited) > 0)); err != nil {
 		return err
 	}
 	if s.config, err = s.load(); err != nil {

@@ -89,6 +89,9 @@ var weight = map[string][]string{
 	"httpd":          addresses,
 	"httpd/xmlrpc":   addresses,
 	"httpd/hostmeta": addresses,
+	"httpd/api":      addresses,
+	"httpd/ctl":      addresses,
+	"httpd/oauth":    addresses,
 }
 
 // addresses are the modules that prepare JIDs off the fast path.

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -33,6 +34,7 @@ type Handler struct {
 
 // config is a Config that is fast to look at. It never changes.
 type config struct {
+	named    Level
 	level    slog.Level
 	packages map[string]slog.Level
 	hide     bool
@@ -48,13 +50,28 @@ func New(out slog.Handler) *Handler {
 // Configure changes what h and all handlers derived from the same New let
 // through, from the next line on. It does not block.
 func (h *Handler) Configure(c Config) {
-	n := &config{level: c.Level.slog(), hide: c.HideSensitive, packages: make(map[string]slog.Level)}
+	n := &config{named: cmp.Or(c.Level, Info), level: c.Level.slog(), hide: c.HideSensitive, packages: make(map[string]slog.Level)}
 	for name, l := range c.Packages {
 		if l != "" {
 			n.packages[name] = l.slog()
 		}
 	}
 	h.config.Store(n)
+}
+
+// Level returns the level for all packages that have none of their own.
+func (h *Handler) Level() Level { return h.config.Load().named }
+
+// SetLevel changes it, until Configure is called.
+func (h *Handler) SetLevel(l Level) {
+	for {
+		old := h.config.Load()
+		n := *old
+		n.named, n.level = l, l.slog()
+		if h.config.CompareAndSwap(old, &n) {
+			return
+		}
+	}
 }
 
 // Logger returns a logger for a package.

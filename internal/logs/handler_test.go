@@ -223,3 +223,22 @@ func FuzzHide(f *testing.F) {
 		}
 	})
 }
+
+func TestSetLevel(t *testing.T) {
+	h, out := newHandler()
+	h.Configure(Config{Packages: map[string]Level{"c2s": "debug"}})
+	if got := h.Level(); got != Info {
+		t.Errorf("got %s before, want info", got)
+	}
+	h.SetLevel("error")
+	h.Logger("c2s").Debug("own")
+	h.Logger("s2s").Warn("hidden")
+	h.Logger("s2s").Error("shown")
+	if got, want := out.String(), "level=DEBUG msg=own pkg=c2s\nlevel=ERROR msg=shown pkg=s2s\n"; got != want || h.Level() != "error" {
+		t.Errorf("got level %s and\n%s\nwant error and\n%s", h.Level(), got, want)
+	}
+	h.Configure(Config{Level: "warning"})
+	if got := h.Level(); got != "warning" {
+		t.Errorf("got %s after Configure, want warning", got)
+	}
+}

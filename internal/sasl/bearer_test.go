@@ -22,6 +22,8 @@ func (owned) Token(_ context.Context, token string) (stanza.JID, string, error) 
 	return j, "sasl_auth", err
 }
 
+func (o owned) OffersTokens(string) bool { return true }
+
 func (o owned) VerifyToken(ctx context.Context, user stanza.JID, token string) error {
 	owner, _, err := o.Token(ctx, token)
 	switch {

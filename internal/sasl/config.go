@@ -103,6 +103,8 @@ type PasswordVerifier interface {
 // PasswordVerifier.
 type TokenVerifier interface {
 	VerifyToken(ctx context.Context, user stanza.JID, token string) error
+	// OffersTokens reports whether users of domain can have tokens.
+	OffersTokens(domain string) bool
 }
 
 // TokenOwner is a TokenVerifier that knows whose tokens are: then clients that use
@@ -194,7 +196,7 @@ func (c *Config) has(mechanism string) bool {
 	case External:
 		return c.External != nil
 	case OAuthBearer, XOAuth2:
-		return c.Token != nil
+		return c.Token != nil && c.Token.OffersTokens(c.Domain)
 	case Plain:
 		return c.Password != nil
 	case Anonymous:

@@ -61,6 +61,8 @@ func (a accounts) VerifyPassword(_ context.Context, user stanza.JID, password st
 	return nil
 }
 
+func (a accounts) OffersTokens(string) bool { return true }
+
 func (a accounts) VerifyToken(ctx context.Context, user stanza.JID, token string) error {
 	secret, ok := strings.CutPrefix(token, "token-")
 	if !ok {

@@ -52,6 +52,16 @@ func (l *Streams[S]) Remove(s S) {
 	*p = Place[S]{}
 }
 
+// Each calls do with each stream that is there. It must not block.
+func (l *Streams[S]) Each(do func(S)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var none S
+	for s := l.first; s != none; s = s.place().next {
+		do(s)
+	}
+}
+
 // Shutdown calls tell with each stream that is there, and with those that come from
 // now on. tell must not block.
 func (l *Streams[S]) Shutdown(tell func(S)) {

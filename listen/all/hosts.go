@@ -26,6 +26,7 @@ func C2S(h *host.Host, log *slog.Logger) c2s.Host {
 		SCRAM:       h.Accounts,
 		Password:    h.Accounts,
 		Certificate: h.Accounts,
+		Token:       h.Tokens,
 		Anonymous:   h.Accounts,
 		IQ:          h.IQ,
 		PreAuthIQ:   h.Register,

@@ -14,8 +14,10 @@ import (
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/httpd/api"
 	"github.com/tidewaiter/tidewaiter/httpd/ctl"
 	"github.com/tidewaiter/tidewaiter/httpd/hostmeta"
+	"github.com/tidewaiter/tidewaiter/httpd/oauth"
 	"github.com/tidewaiter/tidewaiter/httpd/websocket"
 	"github.com/tidewaiter/tidewaiter/httpd/xmlrpc"
 	"github.com/tidewaiter/tidewaiter/listen"
@@ -29,6 +31,8 @@ type web struct {
 	clients     webClients
 	permissions permissions
 	sockets     *websocket.Handler
+	api         *api.Handler
+	oauth       *oauth.Handler
 	hostMeta    *hostmeta.Handler
 
 	mu      sync.Mutex
@@ -46,14 +50,20 @@ type webListener struct {
 func newWeb(h *host.Host, clients *c2s.Server, own map[string]http.Handler, log func(pkg string) *slog.Logger) *web {
 	w := &web{clients: webClients{Server: clients}}
 	w.sockets = websocket.New(websocket.Host{Serve: w.clients.serve, Log: log("websocket")})
+	w.api = api.New(api.Host{
+		Commands: h.Commands, Permissions: &w.permissions, Passwords: h.Accounts, Tokens: h.Tokens, Log: log("api"),
+	})
+	w.oauth = oauth.New(oauth.Host{Passwords: h.Accounts, Store: h.Tokens, Log: log("oauth")})
 	w.hostMeta = hostmeta.New(hostmeta.Host{Endpoints: w.endpoints, Log: log("hostmeta")})
 	handlers := map[string]http.Handler{
 		"ejabberd_http_ws": w.sockets,
 		"ejabberd_xmlrpc": xmlrpc.New(xmlrpc.Host{
-			Commands: h.Commands, Permissions: &w.permissions, Passwords: h.Accounts, Log: log("xmlrpc"),
+			Commands: h.Commands, Permissions: &w.permissions, Passwords: h.Accounts, Tokens: h.Tokens, Log: log("xmlrpc"),
 		}),
-		"ejabberd_ctl":  ctl.New(ctl.Host{Commands: h.Commands, Permissions: &w.permissions, Log: log("ctl")}),
-		"mod_host_meta": w.hostMeta,
+		"mod_http_api":   w.api,
+		"ejabberd_oauth": w.oauth,
+		"ejabberd_ctl":   ctl.New(ctl.Host{Commands: h.Commands, Permissions: &w.permissions, Log: log("ctl")}),
+		"mod_host_meta":  w.hostMeta,
 	}
 	maps.Copy(handlers, own)
 	w.Server = httpd.New(httpd.Host{Handlers: handlers, Domains: virtualHosts{h.Local}, Log: log("httpd")})
@@ -78,6 +88,8 @@ func (w *web) parts() []listen.Part {
 			w.permissions.p.Store(&o.Permissions)
 		}),
 		listen.TopSection(websocket.Defaults, w.sockets.Configure),
+		listen.TopSection(oauth.Defaults, w.oauth.Configure),
+		listen.ModuleSection("mod_http_api", api.Defaults, func(c listen.ModuleConfig[api.Options]) { w.api.Configure(c.Value) }),
 		listen.ModuleSection("mod_host_meta", hostmeta.Defaults, func(c listen.ModuleConfig[hostmeta.Options]) {
 			c.Listed = true // where it is mounted, it is on
 			w.hostMeta.Configure(switched(c))

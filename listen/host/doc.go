@@ -8,7 +8,7 @@
 //	m := c2s.New(c2s.Host{
 //		Domains: h.Local, Router: h.Local, Session: h.Local,
 //		SCRAM: h.Accounts, Password: h.Accounts,
-//		Certificate: h.Accounts, Anonymous: h.Accounts,
+//		Certificate: h.Accounts, Anonymous: h.Accounts, Token: h.Tokens,
 //		IQ: h.IQ, PreAuthIQ: h.Register, Features: h.Register,
 //		Log: log,
 //	})
@@ -20,8 +20,10 @@
 //	h.Local.Next = s
 //
 // A TURN listener finds its users in h.TURN, and tells h.ExtDisco.SetLocal where it
-// is, so that clients hear of it. h.Commands has what can be called from outside;
-// h.SetProcess adds what concerns the program around the host.
+// is, so that clients hear of it. h.Tokens has the OAuth tokens of the users, for all
+// who let them in by one, and for who issues them (httpd/oauth). h.Commands has what
+// can be called from outside; h.SetProcess adds what concerns the program around the
+// host.
 //
 // Everything is kept in memory unless Config names other stores.
 package host

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -70,6 +71,12 @@ func (t *Tokens) VerifyToken(ctx context.Context, user stanza.JID, token string)
 		return stanza.ErrNotAuthorized
 	}
 	return t.may(ctx, owner)
+}
+
+// OffersTokens reports whether oauth_access lets somebody of domain have tokens.
+func (t *Tokens) OffersTokens(domain string) bool {
+	access := t.accounts.settings.Load().OAuthAccess.For(domain)
+	return access != nil && access != acl.None
 }
 
 // may returns nil for an account that may log in.

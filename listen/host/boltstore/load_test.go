@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,7 @@ type script struct {
 	private  map[string]string
 	vcard    string
 	blocked  []stanza.JID
+	grants   [3]string // their scopes; "": there is none
 }
 
 // newScript returns the script of a user of a round.
@@ -90,8 +92,10 @@ func (s *script) next() step {
 		s.vcard = fmt.Sprintf("<vCard>%d%s</vCard>", n, strings.Repeat("v", s.rand.IntN(6000)))
 		xml := s.vcard
 		return sync1(func(d *driver) error { return d.store.VCard().Set(d.ctx, s.user, xml) })
-	default:
+	case kind < 98:
 		return s.block(n)
+	default:
+		return s.grant(n)
 	}
 }
 
@@ -204,6 +208,39 @@ func (s *script) block(n int) step {
 	})
 }
 
+// grantID is the ID of one of the user's grants.
+func (s *script) grantID(i int) (id host.GrantID) {
+	sum := sha256.Sum256(fmt.Append(nil, s.user, i))
+	return host.GrantID(sum[:16])
+}
+
+func (s *script) grant(n int) step {
+	i := n % len(s.grants)
+	before := s.grants[i]
+	scopes := fmt.Sprint("scope", n)
+	g := host.Grant{ID: s.grantID(i), User: s.user, Scopes: scopes, Issued: time.Unix(int64(n), 0), Expires: time.Unix(int64(n)+1, 0)}
+	switch {
+	case n%7 == 0:
+		s.grants = [3]string{}
+		return sync1(func(d *driver) error { return d.store.Tokens().Forget(d.ctx, s.user) })
+	case before == "":
+		s.grants[i] = scopes
+		return sync1(func(d *driver) error { return d.store.Tokens().Add(d.ctx, g, len(s.grants), time.Unix(0, 0)) })
+	case n%2 == 0:
+		s.grants[i] = ""
+		return sync1(func(d *driver) error { return d.store.Tokens().Delete(d.ctx, g.ID) })
+	}
+	s.grants[i] = scopes
+	return sync1(func(d *driver) error {
+		stored, err := d.store.Tokens().Get(d.ctx, g.ID)
+		if err != nil {
+			return err
+		}
+		g.Revision = stored.Revision
+		return d.store.Tokens().CompareAndSet(d.ctx, g)
+	})
+}
+
 // compare returns how what is stored of the user differs from the script.
 func (s *script) compare(store *Store) error {
 	ctx := context.Background()
@@ -251,6 +288,13 @@ func (s *script) compare(store *Store) error {
 	differ("vcard", xml, s.vcard, err)
 	l, err := store.Blocking().Get(ctx, s.user)
 	differ("blocking", l.Blocked, s.blocked, err)
+	for i, scopes := range s.grants {
+		g, err := store.Tokens().Get(ctx, s.grantID(i))
+		if errors.Is(err, host.ErrNoGrant) {
+			err = nil
+		}
+		differ(fmt.Sprint("grant ", i), g.Scopes, scopes, err)
+	}
 	return errors.Join(errs...)
 }
 

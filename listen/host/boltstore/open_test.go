@@ -18,7 +18,12 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/tidewaiter/tidewaiter/listen/host"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/blocking"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/last"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/offline"
+	"github.com/tidewaiter/tidewaiter/listen/host/features/private"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // holdJob has a store open until its standard input ends.
@@ -389,5 +394,29 @@ func TestNumbersGoOn(t *testing.T) {
 	}
 	if keys[0] == 0 || keys[1] <= keys[0] || keys[2] <= keys[1] {
 		t.Errorf("keys %v, want them to ascend", keys)
+	}
+}
+
+// A store whose tables are small, but not very, is opened again: bbolt has such tables in
+// the list of all, which then takes several pages.
+func TestOpenSmallTables(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	s, err := Open(path, Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, user, text := t.Context(), jid(t, "romeo@a.test"), strings.Repeat("x", 800)
+	_, blocked := s.Blocking().CompareAndSet(ctx, user, blocking.List{Blocked: []stanza.JID{jid(t, strings.Repeat("x", 700)+"@a.test")}})
+	err = errors.Join(blocked, s.VCard().Set(ctx, user, text), s.Last().Set(ctx, user, last.Activity{Status: text}),
+		s.Private().Set(ctx, user, stanza.Name{Local: "x"}, text, private.Limits{}),
+		s.Accounts().Create(ctx, host.Account{JID: user, HA1MD5: []byte(text)}),
+		s.Clients().Set(ctx, host.Client{OAuthClient: stanza.OAuthClient{ID: "x", Name: text}}), s.Close())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantSound(t, path)
+	s = openAt(t, path, Defaults())
+	if xml, err := s.VCard().Get(ctx, user); err != nil || xml != text {
+		t.Errorf("got %.20q, %v; want what was stored", xml, err)
 	}
 }

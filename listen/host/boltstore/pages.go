@@ -163,9 +163,9 @@ func readFreePages(f io.ReaderAt, h header) ([]uint64, error) {
 }
 
 // checkRoot checks the pages that are read when a file is opened: those with the
-// list of the tables, and the table meta. Both are small: one page.
+// list of the tables, and the table meta, which is small: one page.
 func checkRoot(f io.ReaderAt, h header) error {
-	list, err := readLeaf(f, h, h.root)
+	list, err := readRoot(f, h)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,38 @@ func checkRoot(f io.ReaderAt, h header) error {
 		}
 	}
 	return nil
+}
+
+// maxRootPages bounds the pages with the list of the tables. Tables that are small are
+// in the list themselves, so that a few dozen of them can take several.
+const maxRootPages = 64
+
+// readRoot reads the list of the tables: a page, or those below it.
+func readRoot(f io.ReaderAt, h header) ([]element, error) {
+	p, b, err := readPage(f, h, h.root)
+	if err != nil {
+		return nil, err
+	}
+	elements, err := parseElements(p, b)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: page %d: %w", ErrDamaged, h.root, err)
+	case p.flags != branchPage:
+		return elements, nil
+	case len(elements) == 0:
+		return nil, fmt.Errorf("%w: page %d is an empty branch", ErrDamaged, h.root)
+	case len(elements) > maxRootPages:
+		return nil, fmt.Errorf("%w: it has too many tables", ErrNoStore)
+	}
+	var list []element
+	for _, e := range elements {
+		below, err := readLeaf(f, h, e.child)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, below...)
+	}
+	return list, nil
 }
 
 // readLeaf reads a page that has no others below.
