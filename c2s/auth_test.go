@@ -23,6 +23,7 @@ func TestLogin(t *testing.T) {
 		{"PLAIN", "\x00ana\x00anchor", "ana"},
 		{"PLAIN", "ana@one.test\x00ANA\x00anchor", "ana"},
 		{"X-OAUTH2", "\x00ana\x00token", "ana"},
+		{"X-OAUTH2", "\x00Ana@one.test\x00token", "ana"},
 		{"OAUTHBEARER", "n,a=ana@one.test,\x01auth=Bearer token\x01\x01", "ana"},
 		{"ANONYMOUS", "somebody", "stranger"},
 	}

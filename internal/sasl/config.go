@@ -160,11 +160,11 @@ func New(c *Config, mechanism string) (Exchange, error) {
 	var m step
 	switch mechanism {
 	case Plain:
-		m = plain{c, c.verifyPassword}.step
+		m = plain{c.verifyPassword, c.user}.step
 	case OAuthBearer:
 		m = (&bearer{c: c}).step
 	case XOAuth2:
-		m = plain{c, c.verifyToken}.step
+		m = plain{c.verifyToken, c.address}.step
 	case External:
 		m = c.external
 	case Anonymous:
@@ -235,6 +235,15 @@ func (c *Config) user(name string) (stanza.JID, error) {
 		return stanza.JID{}, fail(NotAuthorized, err)
 	}
 	return j, nil
+}
+
+// address is user for a name that may also be the user's address, as strophe.js sends it
+// with X-OAUTH2.
+func (c *Config) address(name string) (stanza.JID, error) {
+	if j, err := stanza.ParseJID(name); err == nil && j.Local() != "" && j.Resource() == "" && j.Domain() == c.Domain {
+		return j, nil
+	}
+	return c.user(name)
 }
 
 // authorize checks the authorization identity that a client asked for: only

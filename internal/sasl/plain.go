@@ -12,8 +12,8 @@ import (
 // plain is PLAIN (RFC 4616), and X-OAUTH2, which has a token in the place of
 // the password.
 type plain struct {
-	c      *Config
 	verify func(ctx context.Context, user stanza.JID, secret string) error
+	user   func(name string) (stanza.JID, error)
 }
 
 func (p plain) step(ctx context.Context, msg []byte) ([]byte, stanza.JID, error) {
@@ -24,7 +24,7 @@ func (p plain) step(ctx context.Context, msg []byte) ([]byte, stanza.JID, error)
 	if len(parts) != 3 || len(parts[1]) == 0 || len(parts[2]) == 0 || !utf8.Valid(msg) {
 		return nil, stanza.JID{}, fail(MalformedRequest, errors.New("message is not [authzid] NUL authcid NUL passwd"))
 	}
-	user, err := p.c.user(string(parts[1]))
+	user, err := p.user(string(parts[1]))
 	if err != nil {
 		return nil, stanza.JID{}, err
 	}

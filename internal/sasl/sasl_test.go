@@ -61,6 +61,9 @@ var logins = []struct {
 	{name: "too long", mechanism: Plain, msg: "\x00user\x00" + strings.Repeat("x", MaxMessage), want: MalformedRequest},
 
 	{name: "right", mechanism: XOAuth2, msg: "\x00user\x00token-pencil", jid: "user@example.com"},
+	{name: "an address", mechanism: XOAuth2, msg: "\x00User@Example.com\x00token-pencil", jid: "user@example.com"},
+	{name: "an address elsewhere", mechanism: XOAuth2, msg: "\x00user@example.org\x00token-pencil", want: NotAuthorized},
+	{name: "a full address", mechanism: XOAuth2, msg: "\x00user@example.com/x\x00token-pencil", want: NotAuthorized},
 	{name: "password is no token", mechanism: XOAuth2, msg: "\x00user\x00pencil", want: NotAuthorized},
 	{name: "other authzid", mechanism: XOAuth2, msg: "admin@example.com\x00user\x00token-pencil", want: InvalidAuthzid},
 
