@@ -70,8 +70,11 @@ func (l *Local) of(domain string) []*session {
 
 // count returns how many sessions a domain has, "" for all.
 func (l *Local) count(domain string) (n int) {
+	if domain == "" {
+		return int(l.sessions.size.Load())
+	}
 	l.sessions.all(func(s *session) bool {
-		if domain == "" || s.jid.Domain() == domain {
+		if s.jid.Domain() == domain {
 			n++
 		}
 		return false

@@ -17,6 +17,7 @@ type table struct {
 
 	carbons  atomic.Int64  // how many sessions want carbons
 	blocking atomic.Int64  // how many accounts with sessions block somebody
+	size     atomic.Int64  // how many sessions there are
 	clock    atomic.Uint64 // orders directed presence and what ends its effect
 }
 
@@ -128,6 +129,7 @@ func (t *table) add(n *session, replace bool, limit int, b *coming) (left []*ses
 	n.account = a
 	n.since.Store(t.clock.Add(1))
 	a.sessions = append(list, n)
+	t.size.Add(1)
 	for _, s := range left {
 		t.leave(s)
 	}
@@ -160,6 +162,7 @@ func (t *table) remove(full stanza.JID, sink stanza.Sink) *session {
 
 // leave notes that a session is in the table no more.
 func (t *table) leave(s *session) {
+	t.size.Add(-1)
 	if old := s.flags.Or(uint32(gone)); stanza.Mark(old)&stanza.WantsCarbons != 0 {
 		t.carbons.Add(-1)
 	}
