@@ -33,6 +33,7 @@ func (s *server) printStart(w io.Writer) {
 	t.Flush()
 	s.printLogin(w, stats)
 	s.printComponents(w, stats)
+	s.printCommands(w, stats)
 	s.printRelays(w, stats)
 	fmt.Fprintln(w, "\nready: SIGHUP reloads the configuration, \"ctl help\" lists the commands, Ctrl-C stops")
 }
@@ -98,6 +99,25 @@ func (s *server) printLogin(w io.Writer, stats []listen.Stats) {
 	t.Flush()
 	fmt.Fprintf(w, "\nThe password is not printed again and kept nowhere; the account is in %s, with everything else.\n", filepath.Join(s.data, storeFile))
 	fmt.Fprintln(w, "More accounts: register from the client, or start with -register bo@localhost:PASSWORD")
+}
+
+// printCommands prints how commands are run on a server with the built-in
+// configuration.
+func (s *server) printCommands(w io.Writer, stats []listen.Stats) {
+	web := s.port(stats, "ejabberd_http", false)
+	if s.flags.config != "" || web == "" {
+		return
+	}
+	fmt.Fprintf(w, "\nRun commands, such as that for more accounts, on this machine:\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	shell := "ctl register bo localhost -"
+	if s.data != "data" {
+		shell = "ctl -data " + s.data + " register bo localhost -"
+	}
+	fmt.Fprintf(t, "  in a shell\t%s, which asks for the password\n", shell)
+	fmt.Fprintf(t, "  by HTTP\tcurl -u admin@localhost -d '{\"host\":\"localhost\"}' http://localhost:%s/api/registered_users\n", web)
+	t.Flush()
+	fmt.Fprintf(w, "All of them are described at http://localhost:%s/api/openapi.json, for those who may run them.\n", web)
 }
 
 // printRelays prints how to use the relays of the built-in configuration.

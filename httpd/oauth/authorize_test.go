@@ -43,7 +43,7 @@ func TestPage(t *testing.T) {
 	body := r.wantPage(r.get(with(asks(), "jid", "romeo@a.test")), http.StatusOK, "'self' https://app.test")
 	for _, want := range []string{
 		`<form method="post" action="authorization_token">`, `<strong>App &amp; &lt;Co&gt;</strong> at <strong>app.test</strong>`,
-		`<li>sasl_auth</li><li>ejabberd:user</li>`, `name="username" value="romeo@a.test" autocomplete="username"`,
+		`(sasl_auth)</li><li>running commands about your account (ejabberd:user)</li>`, `name="username" value="romeo@a.test" autocomplete="username"`,
 		`name="password" type="password" autocomplete="current-password"`, `name="state" value="s&amp;1"`, `name="deny"`,
 	} {
 		if !strings.Contains(body, want) {

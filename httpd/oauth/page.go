@@ -52,14 +52,32 @@ func times() [][2]string {
 	return [][2]string{{"3600", "1 hour"}, {"86400", "1 day"}, {"2592000", "1 month"}, {"31536000", "1 year"}, {"315360000", "10 years"}}
 }
 
+// meaning is what a scope lets a program do, for people.
+func meaning(scope string) string {
+	switch scope {
+	case "sasl_auth":
+		return "chatting as you, with all that your account has (sasl_auth)"
+	case "ejabberd:user":
+		return "running commands about your account (ejabberd:user)"
+	case "ejabberd:admin":
+		return "administering the server, as far as you may (ejabberd:admin)"
+	case scopeIntrospect:
+		return "seeing what other programs may do in your name (" + scope + ")"
+	}
+	return "the command " + scope
+}
+
 // show shows the form.
 func (h *Handler) show(w http.ResponseWriter, a *authorization, status int, user, note string) {
-	d := formData{Name: a.client.Name, Scopes: a.scopes, Note: note, Action: "authorization_token", User: user}
+	d := formData{Name: a.client.Name, Note: note, Action: "authorization_token", User: user}
 	if d.Name == "" {
 		d.Name = a.ClientID
 	}
 	if u, err := url.Parse(a.answerTo); err == nil {
 		d.At = u.Host
+	}
+	for _, s := range a.scopes {
+		d.Scopes = append(d.Scopes, meaning(s))
 	}
 	if a.Type == "token" {
 		d.Times = times()
