@@ -239,6 +239,8 @@ func (x *filler) unknown(n *Node, s *Schema) {
 			x.Errorf(pair.Key, "is an option of the top level and not of %s", x.entry.Owner)
 		case x.entry.Module && listed(storageOptions, name):
 			x.Warnf(pair.Key, "has no effect here: where things are kept is not up to a module")
+		case x.entry.Owner == "mod_http_api" && name == "admin_ip_access":
+			x.Warnf(pair.Key, "has no effect any more; use api_permissions")
 		case elsewhere(x.entry.Owner, name) != "":
 			x.Errorf(pair.Key, "unknown option of %s; %s", x.entry.Owner, elsewhere(x.entry.Owner, name))
 		default:

@@ -380,3 +380,30 @@ func TestMistakesOfRelays(t *testing.T) {
 		`},
 	})
 }
+
+func TestMistakesOfHandlers(t *testing.T) {
+	mistakes(t, []mistake{
+		{"the API", `
+			hosts: [harbour.test]
+			modules: {mod_http_api: {default_version: 24.06, admin_ip_access: all}}
+			listen: [{port: 5280, module: ejabberd_http, request_handlers: {/api: mod_http_api}}]
+		`, `
+			main.yml:2:43: modules.mod_http_api.default_version: want a string, got the number 24.06; put it in quotes
+			warning: main.yml:2:50: modules.mod_http_api.admin_ip_access: has no effect any more; use api_permissions
+		`},
+		{"OAuth", `
+			hosts: [harbour.test, quay.test]
+			oauth_access: [{allow: nobody}]
+			oauth_expire: soon
+			oauth_client_id_check: maybe
+			host_config:
+			  quay.test: {oauth_access: none, oauth_expire: 3}
+			listen: []
+		`, `
+			main.yml:3:15: oauth_expire: want seconds or a time with its unit such as 15 s or 500 ms, got "soon"
+			main.yml:4:24: oauth_client_id_check: want allow, deny or db, got "maybe"
+			main.yml:6:35: host_config["quay.test"].oauth_expire: is for the whole server and cannot be set for one virtual host
+			warning: main.yml:2:24: oauth_access[0].allow: the ACL nobody is not defined and matches nobody
+		`},
+	})
+}
