@@ -35,6 +35,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve finds the handler of a request and runs it.
 func (l *listener) serve(a *answer, r *http.Request) {
+	l.bound(a, r)
 	if r.Method == "PRI" { // the preface of HTTP/2, which is there over TLS alone
 		a.Header().Set("Connection", "close")
 		a.fail(http.StatusHTTPVersionNotSupported, "HTTP/2 needs TLS here.")
@@ -68,12 +69,12 @@ func (l *listener) serve(a *answer, r *http.Request) {
 		info.Secure = proto == "https" || proto == "wss"
 	}
 	r = r.WithContext(context.WithValue(r.Context(), infoKey{}, &served{info, l}))
-	l.bound(a, r)
+	l.limit(a, r)
 	to.handler.ServeHTTP(a, r)
 }
 
-// bound bounds the body of a request, in bytes and in time. It must be a copy of that of
-// net/http, which looks at its own body.
+// bound bounds the time that the body of a request may take, also if nobody reads it:
+// net/http does then, before it answers.
 func (l *listener) bound(a *answer, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return
@@ -87,10 +88,21 @@ func (l *listener) bound(a *answer, r *http.Request) {
 	if r.Header["Expect"] != nil {
 		a.hurry() // net/http answers when the handler begins to read
 	}
+	if l.o.BodyTimeout > 0 {
+		_ = a.control.SetReadDeadline(time.Now().Add(l.o.BodyTimeout)) // of a connection that is gone there is none
+	}
+}
+
+// limit bounds the size of the body of a request. That must be a copy of the one of
+// net/http, which looks at its own body.
+func (l *listener) limit(a *answer, r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
 	if l.o.MaxBody > 0 {
 		r.Body = http.MaxBytesReader(a, r.Body, l.o.MaxBody)
 	}
-	if l.o.BodyTimeout > 0 && a.control.SetReadDeadline(time.Now().Add(l.o.BodyTimeout)) == nil {
+	if l.o.BodyTimeout > 0 {
 		r.Body = &timedBody{r.Body, a.control}
 	}
 }

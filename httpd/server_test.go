@@ -71,27 +71,6 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
-// What follows a body that may have two ends is not taken for a request.
-func TestSmuggling(t *testing.T) {
-	var mu sync.Mutex
-	var paths []string
-	r := newRig(t, Defaults(), map[string]http.Handler{"note": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.ReadAll(r.Body)
-		mu.Lock()
-		defer mu.Unlock()
-		paths = append(paths, r.URL.Path)
-	})})
-	c := r.ln.Dial()
-	_, _ = io.WriteString(c, "POST /first HTTP/1.1\r\nHost: a.test\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
-		"GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n")
-	_, _ = io.ReadAll(c)
-	_ = c.Close()
-	r.end()
-	if len(paths) != 1 || paths[0] != "/first" {
-		t.Errorf("got requests for %v, want the first alone", paths)
-	}
-}
-
 // Who is slow loses the connection; who waits for an answer does not.
 func TestTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
