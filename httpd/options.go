@@ -34,8 +34,10 @@ type Options struct {
 
 	// TrustedProxies are those who are believed whom they forward for: the first address
 	// of X-Forwarded-For counts if all others and the other end of the connection are
-	// among them. X-Forwarded-Proto says whether that was encrypted. Where there are any,
-	// who comes by a unix socket is one. Default: none.
+	// among them, else the last one that is not. (With ejabberd that is the other end of
+	// the connection: whoever sends two addresses has the rights of the proxy.)
+	// X-Forwarded-Proto says whether that was encrypted. Where there are any, who comes by
+	// a unix socket is one. Default: none.
 	TrustedProxies []netip.Prefix `conf:"trusted_proxies,top,all"`
 
 	// AllowUnencryptedSASL2 lets XMPP clients use SASL2 without TLS that ends here, for

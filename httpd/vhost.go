@@ -89,14 +89,16 @@ func (l *listener) client(r *http.Request) (addr netip.Addr, proxied, ok bool) {
 	if len(chain) == 0 {
 		return addr, true, true
 	}
-	for _, hop := range chain[1:] {
+	// Each proxy has added whom it had the request from. What is before a stranger only
+	// the stranger says; and the address of the proxy, which may be allowed more than
+	// others, must not be what one gets by that.
+	for i, hop := range slices.Backward(chain) {
 		a, err := netip.ParseAddr(hop)
-		if err != nil || !l.trusts(a.Unmap()) {
-			return addr, true, true
+		if addr = a.Unmap().WithZone(""); err != nil || i == 0 || !l.trusts(addr) {
+			return addr, true, err == nil
 		}
 	}
-	first, err := netip.ParseAddr(chain[0])
-	return first.Unmap().WithZone(""), true, err == nil
+	return addr, true, true
 }
 
 // forwarded returns the elements of X-Forwarded-For.

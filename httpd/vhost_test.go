@@ -31,7 +31,8 @@ func TestVirtualHost(t *testing.T) {
 	}
 }
 
-// The first address that was forwarded for counts only if all others are trusted.
+// The first address that was forwarded for counts only if all others are trusted, and
+// nobody becomes a proxy, or whoever it is that he names, by a field of his own.
 func TestForwarded(t *testing.T) {
 	prefixes := func(list ...string) (p []netip.Prefix) {
 		for _, s := range list {
@@ -54,8 +55,17 @@ func TestForwarded(t *testing.T) {
 		{"mapped", prefixes(peer + "/32"), []string{"X-Forwarded-For: ::ffff:203.0.113.9"}, "203.0.113.9 plain"},
 		{"two hops", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 203.0.113.9, 10.1.1.1"}, "203.0.113.9 plain"},
 		{"two fields", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: 10.1.1.1"}, "203.0.113.9 plain"},
-		{"a stranger between", prefixes(peer + "/32"), []string{"X-Forwarded-For: 203.0.113.9, 10.1.1.1"}, peer + " plain"},
-		{"forged in front", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 127.0.0.1, 203.0.113.9, 10.1.1.1"}, peer + " plain"},
+		{"a stranger between", prefixes(peer + "/32"), []string{"X-Forwarded-For: 203.0.113.9, 10.1.1.1"}, "10.1.1.1 plain"},
+		{"forged in front", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 127.0.0.1, 203.0.113.9, 10.1.1.1"}, "203.0.113.9 plain"},
+		{"forged in a field in front", prefixes(peer + "/32"), []string{"X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 203.0.113.9"}, "203.0.113.9 plain"},
+		{"forged as the proxy", prefixes(peer + "/32"), []string{"X-Forwarded-For: " + peer + ", 203.0.113.9"}, "203.0.113.9 plain"},
+		{"nonsense in front", prefixes(peer + "/32"), []string{"X-Forwarded-For: unknown, 203.0.113.9"}, "203.0.113.9 plain"},
+		{"nonsense at the end", prefixes(peer + "/32"), []string{"X-Forwarded-For: 203.0.113.9, unknown"}, ""},
+		{"with a port", prefixes(peer + "/32"), []string{"X-Forwarded-For: 127.0.0.1, 203.0.113.9:80"}, ""},
+		{"with a zone", prefixes(peer + "/32"), []string{"X-Forwarded-For: fe80::1%lo"}, "fe80::1 plain"},
+		{"trusted but for its zone", prefixes(peer+"/32", "fe80::/10"), []string{"X-Forwarded-For: 203.0.113.9, fe80::1%lo"}, "203.0.113.9 plain"},
+		{"proxies alone", prefixes(peer+"/32", "10.0.0.0/8"), []string{"X-Forwarded-For: 10.1.1.2, 10.1.1.1"}, "10.1.1.2 plain"},
+		{"commas alone", prefixes(peer + "/32"), []string{"X-Forwarded-For: , ,"}, peer + " plain"},
 		{"all", prefixes("0.0.0.0/0", "::/0"), []string{"X-Forwarded-For: 203.0.113.9 1.2.3.4"}, "203.0.113.9 plain"},
 		{"nonsense", prefixes(peer + "/32"), []string{"X-Forwarded-For: unknown"}, ""},
 		{"nonsense of a stranger", nil, []string{"X-Forwarded-For: unknown"}, peer + " plain"},
