@@ -86,8 +86,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(text)) // who has left needs none
 }
 
-// isLocal reports whether a request came by a unix socket, and not for somebody else.
+// isLocal reports whether a request came by a unix socket, and not for somebody else:
+// what a proxy says counts here whether it is trusted or not.
 func isLocal(r *http.Request) bool {
+	for _, name := range []string{"X-Forwarded-For", "Forwarded", "Via"} {
+		if _, forwarded := r.Header[name]; forwarded {
+			return false
+		}
+	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	return ok && local.Network() == "unix" && !httpd.InfoOf(r).Client.IsValid()
 }

@@ -269,7 +269,22 @@ func TestOthersAreRefused(t *testing.T) {
 	forwarded := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, httpd.WithInfo(r, httpd.Info{Client: netip.MustParseAddrPort("127.0.0.1:1").Addr()}))
 	}))
+	plain := serve(t, h)
+	proxied := func(field, value string) func() (*http.Response, error) {
+		return func() (*http.Response, error) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://ctl/ctl", strings.NewReader(`["x"]`))
+			if err != nil {
+				return nil, err
+			}
+			r.Header.Set(field, value)
+			return client(t, plain).Do(r)
+		}
+	}
 	for name, get := range map[string]func() (*http.Response, error){
+		"proxy that nobody trusts":        proxied("X-Forwarded-For", "203.0.113.9"),
+		"proxy with another field":        proxied("Forwarded", "for=203.0.113.9"),
+		"proxy that says who it is":       proxied("Via", "1.1 relay"),
+		"proxy that does not say of whom": proxied("X-Forwarded-For", ""),
 		"TCP": func() (*http.Response, error) {
 			return tcp.Client().Post(tcp.URL+"/ctl", "", strings.NewReader(`["x"]`))
 		},
