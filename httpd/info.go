@@ -31,13 +31,18 @@ type Info struct {
 
 type infoKey struct{}
 
-// WithInfo returns a request that has an Info, for handlers in a program's own mux.
+// WithInfo returns a request that has an Info, for handlers in a program's own mux. With
+// no Mount in it, Mount and Rest are those of a request that has no Info.
 func WithInfo(r *http.Request, i Info) *http.Request {
+	if i.Mount == "" {
+		i.Mount, i.Rest = "/", restOf(r)
+	}
 	return r.WithContext(context.WithValue(r.Context(), infoKey{}, i))
 }
 
 // InfoOf returns the Info of a request. Of one that no Server has passed on it says what
-// the request says: nothing of virtual hosts.
+// the request says: nothing of virtual hosts, and of the path that all of it is below the
+// handler's (http.StripPrefix).
 func InfoOf(r *http.Request) Info {
 	switch v := r.Context().Value(infoKey{}).(type) {
 	case *served:
@@ -45,9 +50,18 @@ func InfoOf(r *http.Request) Info {
 	case Info:
 		return v
 	}
-	i := Info{Secure: r.TLS != nil, Mount: "/"}
+	i := Info{Secure: r.TLS != nil, Mount: "/", Rest: restOf(r)}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		i.Client = a.Addr().Unmap()
+		i.Client = a.Addr().Unmap().WithZone("")
 	}
 	return i
+}
+
+// restOf returns the path of a request as Info.Rest has it. What a Server would say that
+// nothing is there stays escaped, and so is nothing that a handler knows.
+func restOf(r *http.Request) string {
+	if path, ok := requestPath(r.URL); ok {
+		return path
+	}
+	return r.URL.EscapedPath()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,7 +117,7 @@ func (h *Handler) serve(x *exchange, w http.ResponseWriter, r *http.Request) err
 		return &problem{status: http.StatusBadRequest, coded: true, code: codeNoCommand, text: "want GET or POST"}
 	}
 	info := httpd.InfoOf(r)
-	t := h.target(r, &info)
+	t := h.target(&info)
 	if t.name == "" {
 		return &problem{status: http.StatusBadRequest, coded: true, code: codeNoCommand, text: "there is no command in the path"}
 	}
@@ -152,15 +151,10 @@ func (h *Handler) serve(x *exchange, w http.ResponseWriter, r *http.Request) err
 }
 
 // target returns what the path of a request says.
-func (h *Handler) target(r *http.Request, info *httpd.Info) target {
-	rest := info.Rest
-	if rest == "" && info.Mount == "/" {
-		// Not from a Server, or for / itself.
-		rest = strings.Trim(path.Clean("/"+r.URL.Path), "/")
-	}
+func (h *Handler) target(info *httpd.Info) target {
 	t := target{version: int(h.version.Load())}
-	t.name, _, _ = strings.Cut(rest, "/")
-	if v, ok := lastVersion(rest); ok {
+	t.name, _, _ = strings.Cut(info.Rest, "/")
+	if v, ok := lastVersion(info.Rest); ok {
 		t.version, t.suffix = v, "/v"+strconv.Itoa(v)
 	} else if v, ok := lastVersion(info.Mount); ok {
 		t.version = v

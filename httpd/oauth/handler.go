@@ -141,9 +141,6 @@ func preflight(w http.ResponseWriter, e endpoint) {
 // returns the path below the mount.
 func (r *request) locate() (path string) {
 	mount, path := r.Mount, r.Rest
-	if mount == "/" && path == "" { // in a program's own mux
-		path = strings.Trim(r.URL.Path, "/")
-	}
 	if strings.Trim(mount, "/") == wellKnown { // the path of the mount follows
 		mount, path = "/"+path, wellKnown
 	}
