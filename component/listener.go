@@ -25,7 +25,7 @@ type listener struct {
 }
 
 func (s *Server) listener(o Options) (*listener, error) {
-	l := &listener{srv: s, o: o, keys: newKeyring(s.madeUp), log: s.log, trouble: netserve.NewSampler(s.log)}
+	l := &listener{srv: s, o: o, keys: newKeyring(s.madeUp), log: s.log, trouble: netserve.NewSampler(s.log, "further connections failed")}
 	l.out = xmppstream.OutboxOptions{
 		Stanzas: o.MaxFSMQueue, Bytes: o.MaxQueueBytes, SendTimeout: o.SendTimeout, Namespace: stanza.NSComponent,
 	}

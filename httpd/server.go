@@ -101,7 +101,7 @@ func (s *Server) newListener(ctx context.Context, ln net.Listener, o Options) (*
 	for option, problem := range o.Validate() {
 		return nil, fmt.Errorf("%s: %s", option, problem)
 	}
-	l := &listener{srv: s, o: o, ctx: ctx, unix: ln.Addr().Network() == "unix", trouble: netserve.NewSampler(s.log)}
+	l := &listener{srv: s, o: o, ctx: ctx, unix: ln.Addr().Network() == "unix", trouble: netserve.NewSampler(s.log, "further requests failed")}
 	var err error
 	if l.routes, err = s.newRoutes(o.RequestHandlers); err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ type listener struct {
 func (s *Server) listener(ctx, routing context.Context, o Options, back backward) *listener {
 	o.TLS = askForCertificate(o.TLS)
 	l := &listener{
-		srv: s, ctx: ctx, routing: routing, back: back, o: o, log: s.log, failures: netserve.NewSampler(s.log),
+		srv: s, ctx: ctx, routing: routing, back: back, o: o, log: s.log, failures: netserve.NewSampler(s.log, "further connections failed"),
 		out: xmppstream.OutboxOptions{
 			Stanzas: o.MaxFSMQueue, Bytes: o.MaxQueueBytes, SendTimeout: o.SendTimeout, Namespace: stanza.NSServer,
 		},

@@ -68,7 +68,7 @@ type linkKey struct {
 
 func newPool(s *Server) *pool {
 	p := &pool{
-		srv: s, host: &s.h, log: s.log, trouble: netserve.NewSampler(s.log),
+		srv: s, host: &s.h, log: s.log, trouble: netserve.NewSampler(s.log, "further streams to servers failed"),
 		dial: s.h.Dial, random: rand.Float64, most: maxLinks, seed: maphash.MakeSeed(),
 	}
 	if p.dial == nil {

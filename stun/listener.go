@@ -46,7 +46,7 @@ func (s *Server) newListener(addr net.Addr, socket *datagram.Socket, o Options) 
 	if l.group, err = datagram.NewGroup(); err != nil {
 		return nil, err
 	}
-	l.trouble = netserve.NewSampler(s.log)
+	l.trouble = netserve.NewSampler(s.log, "further requests failed")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners[l] = struct{}{}

@@ -40,7 +40,7 @@ type Handler struct {
 func New(h Host) *Handler {
 	a := &Handler{
 		gate:      calls.New(h.Commands, h.Permissions, h.Passwords, h.Tokens, h.Log),
-		failures:  netserve.NewSampler(h.Log),
+		failures:  netserve.NewSampler(h.Log, "further authentications failed"),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 	a.Configure(Defaults())

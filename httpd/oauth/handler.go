@@ -49,7 +49,7 @@ func New(h Host) *Handler {
 	sum := sha256.Sum256([]byte(style))
 	n := &Handler{
 		store: h.Store, gate: calls.New(nil, nil, h.Passwords, nil, h.Log),
-		log: h.Log, failures: netserve.NewSampler(h.Log),
+		log: h.Log, failures: netserve.NewSampler(h.Log, "further authentications failed"),
 		style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",
 	}
 	n.Configure(Defaults())

@@ -38,7 +38,7 @@ func New(h Host) *Handler {
 	return &Handler{
 		commands: h.Commands, permissions: h.Permissions,
 		gate:      calls.New(h.Commands, h.Permissions, h.Passwords, h.Tokens, h.Log),
-		failures:  netserve.NewSampler(h.Log),
+		failures:  netserve.NewSampler(h.Log, "further authentications failed"),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
 	}
 }

@@ -60,7 +60,7 @@ func New(commands *command.Registry, permissions acl.Permissions, passwords Pass
 	}
 	return &Gate{
 		commands: commands, permissions: permissions, passwords: passwords, tokens: tokens, log: log,
-		denials: netserve.NewSampler(log),
+		denials: netserve.NewSampler(log, "further commands denied"),
 		// A check is a computation of milliseconds: more at once would not end sooner.
 		checking: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}

@@ -11,7 +11,8 @@ import (
 // second. The next line that it lets through says how many it left out; if none
 // comes for a while, a line of its own does.
 type Sampler struct {
-	out *slog.Logger
+	out     *slog.Logger
+	closing string
 
 	mu      sync.Mutex
 	tokens  float64
@@ -27,12 +28,13 @@ const (
 	summaryAfter  = 10 * time.Second
 )
 
-// NewSampler returns a sampler in front of a logger; nil discards.
-func NewSampler(out *slog.Logger) *Sampler {
+// NewSampler returns a sampler in front of a logger; nil discards. closing is what the
+// line says that accounts for the last ones that were left out.
+func NewSampler(out *slog.Logger, closing string) *Sampler {
 	if out == nil {
 		out = slog.New(slog.DiscardHandler)
 	}
-	return &Sampler{out: out, tokens: sampleBurst, filled: time.Now()}
+	return &Sampler{out: out, closing: closing, tokens: sampleBurst, filled: time.Now()}
 }
 
 // Log writes a line, or counts it as left out.
@@ -80,7 +82,7 @@ func (s *Sampler) account() {
 	s.dropped, s.summary = 0, nil
 	s.mu.Unlock()
 	if dropped > 0 {
-		s.out.Info("further connections failed", "suppressed", dropped)
+		s.out.Info(s.closing, "suppressed", dropped)
 	}
 }
 

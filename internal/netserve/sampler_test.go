@@ -74,7 +74,7 @@ func TestFloodOfFailures(t *testing.T) {
 func TestFlushReplacesTheSummary(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		s := netserve.NewSampler(slog.New(slog.NewTextHandler(&log, nil)))
+		s := netserve.NewSampler(slog.New(slog.NewTextHandler(&log, nil)), "further attempts failed")
 		for range 15 {
 			s.Log(t.Context(), slog.LevelInfo, "failed")
 		}
@@ -85,7 +85,7 @@ func TestFlushReplacesTheSummary(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if got := log.String(); strings.Count(got, "\n") != 11 || !strings.Contains(got, "suppressed=5") {
+		if got := log.String(); strings.Count(got, "\n") != 11 || !strings.HasSuffix(got, "msg=\"further attempts failed\" suppressed=5\n") {
 			t.Errorf("got %s, want ten lines and the summary", got)
 		}
 	})

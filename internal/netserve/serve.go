@@ -53,8 +53,8 @@ type Config struct {
 // and goes on. A handler that panics costs its connection only.
 func Serve(ctx context.Context, ln net.Listener, h Handler, c Config) error {
 	s := &server{ln: ln, handler: h, conns: make(map[net.Conn]struct{})}
-	s.failures = NewSampler(c.Log)
-	s.panics = NewSampler(c.Log)
+	s.failures = NewSampler(c.Log, "further connections failed")
+	s.panics = NewSampler(c.Log, "further sessions panicked")
 	done := make(chan struct{})
 	var watcher sync.WaitGroup
 	watcher.Go(func() { s.watch(ctx, c.Grace, done) })

@@ -49,7 +49,7 @@ func StartPump(socket net.Listener, m *Meter, out chan<- net.Conn, t Tuning, log
 		socket:  socket,
 		meter:   m,
 		out:     out,
-		log:     netserve.NewSampler(log),
+		log:     netserve.NewSampler(log, "further connections failed"),
 		headers: make(chan struct{}, maxHeaders),
 		cancel:  cancel,
 		done:    make(chan struct{}),

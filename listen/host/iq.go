@@ -155,7 +155,7 @@ func (d *Dispatcher) knows(space string, t Targets, domain string) bool {
 func (d *Dispatcher) call(ctx context.Context, h IQHandler, iq *stanza.Stanza, p stanza.Peer) (answer *stanza.Stanza, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			d.once.Do(func() { d.trouble = netserve.NewSampler(d.Log) })
+			d.once.Do(func() { d.trouble = netserve.NewSampler(d.Log, "further request handlers panicked") })
 			d.trouble.Log(ctx, slog.LevelError, "request handler panicked",
 				"name", iq.Child.Local, "ns", iq.Child.Space, "err", r, "stack", string(debug.Stack()))
 			answer, err = nil, &stanza.Error{Condition: stanza.InternalServerError}

@@ -87,7 +87,7 @@ func NewLocal(o Options, log *slog.Logger) (*Local, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l := &Local{log: log, trouble: netserve.NewSampler(log), sessions: newTable()}
+	l := &Local{log: log, trouble: netserve.NewSampler(log, "further stanzas failed"), sessions: newTable()}
 	l.options.Store(&Options{})
 	l.domains.Store(&domains{})
 	return l, l.Configure(o)
