@@ -88,6 +88,6 @@ func (h *Handler) refused(ctx context.Context, caller acl.Subject, user string, 
 		level = slog.LevelError
 		wrong = &problem{status: http.StatusServiceUnavailable, text: "authentication is not possible now; try again later"}
 	}
-	h.failures.Log(ctx, level, "authentication failed", netserve.KeyPeer, caller.IP.String(), netserve.KeyUser, user, netserve.KeyErr, err)
+	h.failures.Log(ctx, level, "authentication failed", calls.Peer(caller.IP), netserve.KeyUser, user, netserve.KeyErr, err)
 	return wrong
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -119,7 +118,7 @@ func (h *Handler) authorization(w http.ResponseWriter, r *request) {
 	case errors.As(err, &mistake):
 		h.answer(w, r, a, url.Values{"error": {mistake.code}, "error_description": {mistake.text}})
 	case err != nil:
-		h.log.Error("a client could not be looked up", netserve.KeyErr, err)
+		h.trouble(r, "a client could not be looked up", err)
 		h.wrong(w, http.StatusServiceUnavailable, "Please try again later.")
 	case r.Method == http.MethodPost:
 		h.decide(w, r, a, f)
@@ -162,7 +161,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *request, a *authorization, f 
 	case isRefusal(err):
 		h.show(w, a, http.StatusForbidden, f.get("username"), "The address or the password is wrong, or this account may not let programs in.")
 	default:
-		h.log.Error("a token could not be issued", netserve.KeyErr, err)
+		h.trouble(r, "a token could not be issued", err)
 		h.show(w, a, http.StatusServiceUnavailable, f.get("username"), "Please try again later.")
 	}
 }

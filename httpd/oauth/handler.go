@@ -35,7 +35,7 @@ type Handler struct {
 	store    Store
 	gate     *calls.Gate // checks passwords, a few at a time
 	log      *slog.Logger
-	failures *netserve.Sampler // attempts to log in
+	failures *netserve.Sampler // what strangers can cause
 	origins  http.CrossOriginProtection
 	style    string // what the policy of the page says of its style
 	options  atomic.Pointer[Options]
@@ -49,7 +49,7 @@ func New(h Host) *Handler {
 	sum := sha256.Sum256([]byte(style))
 	n := &Handler{
 		store: h.Store, gate: calls.New(nil, nil, h.Passwords, nil, h.Log),
-		log: h.Log, failures: netserve.NewSampler(h.Log, "further authentications failed"),
+		log: h.Log, failures: netserve.NewSampler(h.Log, "further requests failed"),
 		style: "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'",
 	}
 	n.Configure(Defaults())
@@ -173,7 +173,7 @@ func (h *Handler) login(r *request, name, password string) (user stanza.JID, sin
 		return h.refuse(r, user, "wrong password")
 	}
 	if err != nil {
-		h.log.Error("a password could not be checked", netserve.KeyErr, err)
+		h.trouble(r, "a password could not be checked", err)
 		return user, since, err
 	}
 	if access := r.options.Access.For(user.Domain()); access == nil || !access.Allow(caller) {
@@ -187,7 +187,7 @@ var errRefused = errors.New("the user is refused")
 // refuse logs why, which nobody is told.
 func (h *Handler) refuse(r *request, user stanza.JID, why string) (stanza.JID, time.Time, error) {
 	h.failures.Log(context.WithoutCancel(r.Context()), slog.LevelWarn, "login by OAuth refused",
-		netserve.KeyUser, user.String(), netserve.KeyPeer, r.Client.String(), "reason", why)
+		netserve.KeyUser, user.String(), calls.Peer(r.Client), "reason", why)
 	return stanza.JID{}, time.Time{}, errRefused
 }
 
@@ -207,7 +207,12 @@ func (r *request) user(name string) (stanza.JID, error) {
 	return stanza.NewJID(name, r.Info.Host, "")
 }
 
+// trouble logs an error that is not the client's. There may be one for each request.
+func (h *Handler) trouble(r *request, what string, err error) {
+	h.failures.Log(context.WithoutCancel(r.Context()), slog.LevelError, what, netserve.KeyErr, err, calls.Peer(r.Client))
+}
+
 // issued logs that somebody has got a token or a code.
 func (h *Handler) issued(r *request, what string, user stanza.JID, client, scopes string) {
-	h.log.Info(what, netserve.KeyUser, user.String(), "client", client, "scopes", scopes, netserve.KeyPeer, r.Client.String())
+	h.log.Info(what, netserve.KeyUser, user.String(), "client", client, "scopes", scopes, calls.Peer(r.Client))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/internal/calls"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -32,7 +33,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *request, err error) {
 	case errors.Is(err, errForm):
 		f = failure{http.StatusBadRequest, "invalid_request", "the body is not application/x-www-form-urlencoded"}
 	default:
-		h.log.Error("a request for a token could not be answered", netserve.KeyErr, err)
+		h.trouble(r, "a request for a token could not be answered", err)
 		f = failure{http.StatusServiceUnavailable, "temporarily_unavailable", "try again later"}
 	}
 	if f.status == http.StatusUnauthorized {
@@ -42,7 +43,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *request, err error) {
 		}
 	}
 	if f.code == "invalid_client" {
-		h.failures.Log(r.Context(), slog.LevelWarn, "client of OAuth refused", netserve.KeyPeer, r.Client.String())
+		h.failures.Log(r.Context(), slog.LevelWarn, "client of OAuth refused", calls.Peer(r.Client))
 	}
 	reply(w, f.status, map[string]any{"error": f.code, "error_description": f.text})
 }
@@ -166,7 +167,7 @@ func (h *Handler) exchange(r *request, token string, o stanza.OAuthToken, scopes
 	case isRefusal(err):
 		if o.Spent {
 			h.log.Warn("an OAuth code or token was used twice: all of that login are revoked",
-				netserve.KeyUser, o.User.String(), "client", o.Client, netserve.KeyPeer, r.Client.String())
+				netserve.KeyUser, o.User.String(), "client", o.Client, calls.Peer(r.Client))
 		}
 		return tokenAnswer{}, errGrant
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -355,5 +356,28 @@ func TestFailures(t *testing.T) {
 				t.Errorf("got %s, which is nobody's business", w.Body)
 			}
 		})
+	}
+}
+
+// Who has no credentials cannot fill the log, whatever does not work.
+func TestFailuresInTheLog(t *testing.T) {
+	r := newRig(t)
+	log := slog.New(slog.NewTextHandler(r.log, nil))
+	for name, h := range map[string]oauth.Host{
+		"accounts": {Passwords: down{}, Store: r.host.Tokens, Log: log},
+		"clients":  {Passwords: r.host.Accounts, Store: broken{r.host.Tokens, "Client"}, Log: log},
+		"secrets":  {Passwords: r.host.Accounts, Store: broken{r.host.Tokens, "VerifyClient"}, Log: log},
+		"nothing":  {Passwords: r.host.Accounts, Store: r.host.Tokens, Log: log},
+	} {
+		r.log.Reset()
+		n := &rig{T: t, Handler: oauth.New(h), host: r.host, log: r.log}
+		n.Configure(r.o)
+		for range 100 {
+			n.post("token", with(byPassword(), "client_secret", "x"))
+			n.post("authorization_token", with(agrees(asks()), "password", "x"))
+		}
+		if lines := strings.Count(r.log.String(), "\n"); lines == 0 || lines > 20 {
+			t.Errorf("%s: got %d lines for 200 requests, want a few", name, lines)
+		}
 	}
 }

@@ -92,7 +92,7 @@ func (h *Handler) logFailure(ctx context.Context, caller acl.Subject, user strin
 	if !errors.Is(err, calls.ErrCredentials) && user != "" {
 		level = slog.LevelError
 	}
-	h.failures.Log(ctx, level, "authentication failed", netserve.KeyPeer, caller.IP.String(), netserve.KeyUser, user, netserve.KeyErr, err)
+	h.failures.Log(ctx, level, "authentication failed", calls.Peer(caller.IP), netserve.KeyUser, user, netserve.KeyErr, err)
 }
 
 // run runs a command and returns its result, and what type that has.

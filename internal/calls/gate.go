@@ -180,9 +180,18 @@ func (g *Gate) Run(ctx context.Context, caller acl.Subject, c *command.Command, 
 	return result, err
 }
 
+// Peer is what the log says of the address of a caller: nothing of one without, who has
+// come by a unix socket.
+func Peer(ip netip.Addr) slog.Attr {
+	if !ip.IsValid() {
+		return slog.Attr{} // which is left out
+	}
+	return slog.String(netserve.KeyPeer, ip.String())
+}
+
 // args are what the log says of a call: nothing of its values.
 func args(caller acl.Subject, c *command.Command) []any {
-	list := []any{"command", c.Name, "from", caller.From, netserve.KeyPeer, caller.IP.String()}
+	list := []any{"command", c.Name, "from", caller.From, Peer(caller.IP)}
 	if caller.User != "" {
 		list = append(list, netserve.KeyUser, caller.User+"@"+caller.Server)
 	}

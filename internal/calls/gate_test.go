@@ -346,3 +346,18 @@ func TestDenialsInTheLog(t *testing.T) {
 		}
 	})
 }
+
+// Who comes by a unix socket has no address.
+func TestPeerInTheLog(t *testing.T) {
+	for ip, want := range map[netip.Addr]string{
+		{}:                               "level=INFO msg=\"command denied\" command=status from=mod_http_api\n",
+		netip.MustParseAddr("192.0.2.1"): "level=INFO msg=\"command denied\" command=status from=mod_http_api peer=192.0.2.1\n",
+	} {
+		var log bytes.Buffer
+		g := New(registry(t), nil, nil, nil, logger(&log))
+		_, _ = g.Find(acl.Subject{From: "mod_http_api", IP: ip}, "status", 0, nil)
+		if got := log.String(); got != want {
+			t.Errorf("%v: got %q, want %q", ip, got, want)
+		}
+	}
+}
