@@ -130,6 +130,9 @@ func (c *Command) check() error {
 	if err := checkFields(c.Args); err != nil {
 		return fmt.Errorf("command %s: argument %w", c.Name, err)
 	}
+	if err := checkOld(c.Args); err != nil {
+		return fmt.Errorf("command %s: argument %w", c.Name, err)
+	}
 	result := c.Result
 	if result.Type == ResCode || result.Type == ResTuple {
 		result.Type = String // which is like them, where they may not be
@@ -156,6 +159,27 @@ func checkFields(list []Field) error {
 		if err := f.Type.check(); err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
+	}
+	return nil
+}
+
+// checkOld sees that the old names of arguments are names, and nobody else's: a call
+// could not say which argument it means.
+func checkOld(list []Field) error {
+	taken := make(map[string]bool)
+	for _, f := range list {
+		taken[f.Name] = true
+	}
+	for _, f := range list {
+		switch {
+		case f.Old == "":
+			continue
+		case !isName(f.Old, ""):
+			return fmt.Errorf("%s: old name %q: names are made of a-z, 0-9 and _", f.Name, f.Old)
+		case taken[f.Old]:
+			return fmt.Errorf("%s: there is another argument %s, which is its old name", f.Name, f.Old)
+		}
+		taken[f.Old] = true
 	}
 	return nil
 }

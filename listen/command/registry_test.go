@@ -17,6 +17,11 @@ func plain(name string) command.Command {
 	return command.Command{Name: name, Result: command.Field{Name: "res", Type: command.ResCode}, Run: nothing}
 }
 
+// renamed are two arguments with old names.
+func renamed(name, old, name2, old2 string) []command.Field {
+	return []command.Field{{Name: name, Old: old, Type: command.String}, {Name: name2, Old: old2, Type: command.String}}
+}
+
 func TestAdd(t *testing.T) {
 	field := func(name string, typ command.Type) []command.Field { return []command.Field{{Name: name, Type: typ}} }
 	list := func(typ command.Type) command.Type { return command.List{Of: command.Field{Name: "x", Type: typ}} }
@@ -36,6 +41,12 @@ func TestAdd(t *testing.T) {
 		{"argument without a name", func(c *command.Command) { c.Args = field("", command.String) }, `argument ""`},
 		{"argument without a type", func(c *command.Command) { c.Args = field("a", nil) }, "argument a has no type"},
 		{"argument twice", func(c *command.Command) { c.Args = append(field("a", command.String), field("a", command.Integer)...) }, "argument a is there twice"},
+		{"old name", func(c *command.Command) { c.Args = renamed("a", "x", "b", "") }, ""},
+		{"old name of another argument", func(c *command.Command) { c.Args = renamed("a", "b", "b", "") }, "a: there is another argument b"},
+		{"old name of an argument before it", func(c *command.Command) { c.Args = renamed("a", "", "b", "a") }, "b: there is another argument a"},
+		{"old name that is the new one", func(c *command.Command) { c.Args = renamed("a", "a", "b", "") }, "a: there is another argument a"},
+		{"old name of two", func(c *command.Command) { c.Args = renamed("a", "x", "b", "x") }, "b: there is another argument x"},
+		{"old name that is none", func(c *command.Command) { c.Args = renamed("a", "X y", "b", "") }, `a: old name "X y"`},
 		{"rescode as argument", func(c *command.Command) { c.Args = field("a", command.ResCode) }, "argument a: rescode is for results alone"},
 		{"rescode in a result", func(c *command.Command) { c.Result.Type = list(command.ResCode) }, "rescode is for results alone"},
 		{"result without a name", func(c *command.Command) { c.Result.Name = "" }, `result ""`},
