@@ -4,13 +4,12 @@ import (
 	"math"
 	"strings"
 
-	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/listen/command"
 )
 
 // builtIn answers the calls that are for no command. It returns whether it is such a
 // call, and a fault if the parameters are not what the method takes.
-func (h *Handler) builtIn(caller acl.Subject, method string, params []any) (answer any, f *fault, ok bool) {
+func (h *Handler) builtIn(by caller, method string, params []any) (answer any, f *fault, ok bool) {
 	var taken bool
 	switch method {
 	case "echothis":
@@ -28,10 +27,10 @@ func (h *Handler) builtIn(caller acl.Subject, method string, params []any) (answ
 		n, taken = product(params)
 		answer = structure{{"mu", n}}
 	case "system.listMethods":
-		answer, taken = h.methods(caller), len(params) == 0
+		answer, taken = h.methods(by), len(params) == 0
 	case "system.methodHelp", "system.methodSignature":
 		var c command.Command
-		c, taken = h.described(caller, params)
+		c, taken = h.described(by, params)
 		if answer = help(&c); method == "system.methodSignature" {
 			answer = signatures(&c)
 		}
@@ -76,30 +75,22 @@ func product(params []any) (n int, ok bool) {
 // methods returns the names of the commands that a caller may run. Of a command whose
 // permission depends on the virtual host that it concerns there is no saying: it counts
 // as one that concerns none.
-func (h *Handler) methods(caller acl.Subject) []any {
+func (h *Handler) methods(by caller) []any {
 	list := []any{}
-	for _, c := range h.commands.List() {
-		if h.mayRun(caller, &c) {
-			list = append(list, c.Name)
-		}
+	for _, c := range h.gate.List(by.Subject, by.foreign, command.Newest) {
+		list = append(list, c.Name)
 	}
 	return list
 }
 
 // described returns the command that is the only parameter, if the caller may run it.
-func (h *Handler) described(caller acl.Subject, params []any) (c command.Command, ok bool) {
+func (h *Handler) described(by caller, params []any) (c command.Command, ok bool) {
 	if len(params) != 1 {
 		return c, false
 	}
 	name, _ := params[0].(string)
-	if c, ok = h.commands.Get(name); ok {
-		ok = h.mayRun(caller, &c)
-	}
-	return c, ok
-}
-
-func (h *Handler) mayRun(caller acl.Subject, c *command.Command) bool {
-	return !isInternal(c) && h.permissions.Permits(caller, acl.Command{Name: c.Name, Tags: c.Tags})
+	c, err := h.find(by, name, nil)
+	return c, err == nil
 }
 
 // help says what a command does, and what its arguments are.

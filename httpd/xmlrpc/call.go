@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/internal/calls"
@@ -13,13 +12,22 @@ import (
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
+// caller is who calls.
+type caller struct {
+	acl.Subject
+
+	// foreign says that nothing is proven but the address, which may be that of somebody
+	// who looks at a page of another site.
+	foreign bool
+}
+
 // answer appends the response to a call.
-func (h *Handler) answer(ctx context.Context, b []byte, caller acl.Subject, c call) []byte {
-	caller, params, f := h.login(ctx, caller, c.params)
+func (h *Handler) answer(ctx context.Context, b []byte, by caller, c call) []byte {
+	by, params, f := h.login(ctx, by, c.params)
 	if f != nil {
 		return appendFault(b, f)
 	}
-	if answer, f, ok := h.builtIn(caller, c.method, params); f != nil {
+	if answer, f, ok := h.builtIn(by, c.method, params); f != nil {
 		return appendFault(b, f)
 	} else if ok {
 		return appendResponse(b, answer)
@@ -32,7 +40,7 @@ func (h *Handler) answer(ctx context.Context, b []byte, caller acl.Subject, c ca
 		}
 		arguments = s
 	}
-	result, v, f := h.run(ctx, caller, c.method, arguments)
+	result, v, f := h.run(ctx, by, c.method, arguments)
 	if f != nil {
 		return appendFault(b, f)
 	}
@@ -41,13 +49,13 @@ func (h *Handler) answer(ctx context.Context, b []byte, caller acl.Subject, c ca
 
 // login finds out who calls, and returns the parameters without those that say it.
 // Wrong credentials are a fault: nobody becomes a caller without an account by them.
-func (h *Handler) login(ctx context.Context, caller acl.Subject, params []any) (acl.Subject, []any, *fault) {
+func (h *Handler) login(ctx context.Context, by caller, params []any) (caller, []any, *fault) {
 	if len(params) == 0 {
-		return caller, params, nil
+		return by, params, nil
 	}
 	s, ok := params[0].(structure)
 	if !ok || !isLogin(s) {
-		return caller, params, nil
+		return by, params, nil
 	}
 	wrong := &fault{faultFailed, "Invalid authentication data"}
 	_, byToken := s.get("token")
@@ -56,26 +64,26 @@ func (h *Handler) login(ctx context.Context, caller acl.Subject, params []any) (
 	}
 	user, err := stanza.NewJID(s.text("user"), s.text("server"), "")
 	if err != nil {
-		h.logFailure(ctx, caller, "", err)
-		return caller, nil, wrong
+		h.logFailure(ctx, by, "", err)
+		return by, nil, wrong
 	}
-	proven := caller
+	var proven acl.Subject
 	if byToken {
-		proven, err = h.gate.Token(ctx, caller, s.text("token"))
+		proven, err = h.gate.Token(ctx, by.Subject, s.text("token"))
 		if err == nil && (proven.User != user.Local() || proven.Server != user.Domain()) {
 			err = calls.ErrCredentials // somebody else's
 		}
 	} else {
-		proven, err = h.gate.Password(ctx, caller, user, s.text("password"))
+		proven, err = h.gate.Password(ctx, by.Subject, user, s.text("password"))
 	}
 	if err == nil {
-		return proven, params[1:], nil
+		return caller{Subject: proven}, params[1:], nil
 	}
-	h.logFailure(ctx, caller, user.String(), err)
+	h.logFailure(ctx, by, user.String(), err)
 	if !errors.Is(err, calls.ErrCredentials) {
 		wrong = &fault{faultFailed, "authentication is not possible now; try again later"}
 	}
-	return caller, nil, wrong
+	return by, nil, wrong
 }
 
 // isLogin reports whether a first structure says who calls.
@@ -87,22 +95,22 @@ func isLogin(s structure) bool {
 	return has("user") && has("server") && (has("token") || has("password"))
 }
 
-func (h *Handler) logFailure(ctx context.Context, caller acl.Subject, user string, err error) {
+func (h *Handler) logFailure(ctx context.Context, by caller, user string, err error) {
 	level := slog.LevelInfo
 	if !errors.Is(err, calls.ErrCredentials) && user != "" {
 		level = slog.LevelError
 	}
-	h.failures.Log(ctx, level, "authentication failed", calls.Peer(caller.IP), netserve.KeyUser, user, netserve.KeyErr, err)
+	h.failures.Log(ctx, level, "authentication failed", calls.Peer(by.IP), netserve.KeyUser, user, netserve.KeyErr, err)
 }
 
 // run runs a command and returns its result, and what type that has.
-func (h *Handler) run(ctx context.Context, caller acl.Subject, name string, arguments structure) (command.Field, any, *fault) {
+func (h *Handler) run(ctx context.Context, by caller, name string, arguments structure) (command.Field, any, *fault) {
 	values, again := arguments.byName()
-	c, err := h.gate.Find(caller, name, command.Newest, values)
+	c, err := h.find(by, name, values)
 	switch {
 	case errors.Is(err, calls.ErrUnknown):
 		return command.Field{}, nil, unknownCall()
-	case err != nil, isInternal(&c):
+	case err != nil:
 		return command.Field{}, nil, denied()
 	case again != nil:
 		return command.Field{}, nil, twice(*again)
@@ -110,7 +118,7 @@ func (h *Handler) run(ctx context.Context, caller acl.Subject, name string, argu
 	if f := shapeArguments(&c, values); f != nil {
 		return command.Field{}, nil, f
 	}
-	v, err := h.gate.Run(ctx, caller, &c, values)
+	v, err := h.gate.Run(ctx, by.Subject, &c, values)
 	if err == nil {
 		return c.Result, v, nil
 	}
@@ -122,6 +130,10 @@ func (h *Handler) run(ctx context.Context, caller acl.Subject, name string, argu
 	return command.Field{}, nil, &fault{faultFailed, command.Fault(err).Text}
 }
 
-// isInternal reports whether a command is for the inside of a server: nobody calls it by
-// XML-RPC.
-func isInternal(c *command.Command) bool { return slices.Contains(c.Tags, "internal") }
+// find returns a command that the caller may run with some values.
+func (h *Handler) find(by caller, name string, values map[string]any) (command.Command, error) {
+	if by.foreign {
+		return h.gate.FindForeign(by.Subject, name, command.Newest, values)
+	}
+	return h.gate.Find(by.Subject, name, command.Newest, values)
+}

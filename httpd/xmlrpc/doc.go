@@ -11,6 +11,10 @@
 // with the codes of ejabberd. Commands are always those of the newest version of the API,
 // and acl.Permissions say who may run them; those with the tag internal nobody may.
 //
+// The address counts for nothing where a web browser may have sent the request for a page
+// of another site, as package api describes it: without credentials such a page may do
+// what everybody may, from everywhere.
+//
 // Besides the commands there are echothis, echothisnew, multhis and multhisnew, by which
 // a client can see whether it speaks XML-RPC, for everybody; and of the introspection
 // system.listMethods, system.methodHelp and system.methodSignature, which know the

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/calls"
 )
 
 // Bounds of a request.
@@ -28,15 +29,10 @@ type exchange struct {
 }
 
 // ServeHTTP answers a call, which is a POST to any path. What is no call at all has a
-// page and a status of 400 (413: too large; 403: from a page of another site, whose
-// visitors' addresses must not open anything); else the status is 200, also of faults.
+// page and a status of 400 (413: too large); else the status is 200, also of faults.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		page(w, http.StatusBadRequest, "400 Bad Request")
-		return
-	}
-	if h.origins.Check(r) != nil {
-		page(w, http.StatusForbidden, "403 Forbidden")
 		return
 	}
 	x := h.exchanges.Get().(*exchange)
@@ -54,8 +50,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		page(w, http.StatusBadRequest, "Malformed XML")
 	default:
-		caller := acl.Subject{IP: httpd.InfoOf(r).Client, From: "ejabberd_xmlrpc"}
-		x.answer = h.answer(r.Context(), x.answer[:0], caller, c)
+		info := httpd.InfoOf(r)
+		by := caller{
+			Subject: acl.Subject{IP: info.Client, From: "ejabberd_xmlrpc"},
+			foreign: calls.Foreign(r, info.Host, info.Secure),
+		}
+		x.answer = h.answer(r.Context(), x.answer[:0], by, c)
 		respond(w, http.StatusOK, "text/xml; charset=utf-8", x.answer)
 	}
 }

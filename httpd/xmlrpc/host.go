@@ -2,7 +2,6 @@ package xmlrpc
 
 import (
 	"log/slog"
-	"net/http"
 	"sync"
 
 	"github.com/tidewaiter/tidewaiter/acl"
@@ -14,8 +13,8 @@ import (
 
 // Host is what the handler needs of the program around it.
 type Host struct {
-	Commands    *command.Registry // what can be called
-	Permissions acl.Permissions   // who may
+	Commands    *command.Registry // what can be called; nil: nothing
+	Permissions acl.Permissions   // who may; nil: nobody
 
 	Passwords httpd.Passwords // nil: nobody logs in by one
 	Tokens    httpd.Tokens    // nil: nobody logs in by one
@@ -25,18 +24,14 @@ type Host struct {
 
 // Handler answers calls. It is safe for concurrent use.
 type Handler struct {
-	commands    *command.Registry
-	permissions acl.Permissions
-	gate        *calls.Gate
-	failures    *netserve.Sampler // attempts to log in
-	origins     http.CrossOriginProtection
-	exchanges   sync.Pool // of *exchange
+	gate      *calls.Gate
+	failures  *netserve.Sampler // attempts to log in
+	exchanges sync.Pool         // of *exchange
 }
 
 // New returns a Handler.
 func New(h Host) *Handler {
 	return &Handler{
-		commands: h.Commands, permissions: h.Permissions,
 		gate:      calls.New(h.Commands, h.Permissions, h.Passwords, h.Tokens, h.Log),
 		failures:  netserve.NewSampler(h.Log, "further authentications failed"),
 		exchanges: sync.Pool{New: func() any { return new(exchange) }},
