@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/certs"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -161,9 +162,8 @@ func (h *Handler) auto(s *settings, service Service, domain string) string {
 		switch {
 		case e.Service != service:
 		case e.TLS:
-			// An IPv6 address has its brackets already; what is not ASCII is escaped
-			// (RFC 3986, section 3.2.2).
-			u := url.URL{Scheme: scheme, Host: domain + ":" + strconv.Itoa(e.Port), Path: strings.TrimRight(e.Path, "/") + "/"}
+			// An IPv6 address has its brackets already.
+			u := url.URL{Scheme: scheme, Host: certs.ASCIIName(domain) + ":" + strconv.Itoa(e.Port), Path: strings.TrimRight(e.Path, "/") + "/"}
 			return u.String()
 		default:
 			plain = true

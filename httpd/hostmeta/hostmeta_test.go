@@ -82,7 +82,8 @@ func TestLinks(t *testing.T) {
 	}{
 		{"auto", auto, both, "one.test", []string{bosh + " https://one.test:5443/bosh/", websocket + " wss://one.test:5443/chat/ws/"}},
 		{"auto of an address", auto, both[2:3], "[2001:db8::1]", []string{bosh + " https://[2001:db8::1]:5443/bosh/"}},
-		{"auto of an IDN", auto, both[2:3], "bücher.test", []string{bosh + " https://b%C3%BCcher.test:5443/bosh/"}},
+		{"auto of an IDN", auto, both[2:3], "bücher.test", []string{bosh + " https://xn--bcher-kva.test:5443/bosh/"}},
+		{"auto of an IDN with A-labels", auto, both[2:3], "xn--bcher-kva.test", []string{bosh + " https://xn--bcher-kva.test:5443/bosh/"}},
 		{"auto at the root", auto, []Endpoint{{WebSocket, true, 443, "/"}}, "one.test", []string{websocket + " wss://one.test:443/"}},
 		{"auto of a path to escape", auto, []Endpoint{{BOSH, true, 443, `/a b?<"`}}, "one.test", []string{bosh + " https://one.test:443/a%20b%3F%3C%22/"}},
 		{"auto without TLS", auto, both[:2], "one.test", nil},
@@ -91,7 +92,7 @@ func TestLinks(t *testing.T) {
 		{"zero", Options{}, both, "one.test", nil},
 		{
 			"written", Options{"https://@HOST@/b?h=@HOST_URL_ENCODE@&x='<>\"", "ws://proxy.test:80/@HOST@"}, both, "bücher.test",
-			[]string{bosh + " https://bücher.test/b?h=b%C3%BCcher.test&x='<>\"", websocket + " ws://proxy.test:80/bücher.test"},
+			[]string{bosh + " https://xn--bcher-kva.test/b?h=b%C3%BCcher.test&x='<>\"", websocket + " ws://proxy.test:80/xn--bcher-kva.test"},
 		},
 	}
 	for _, tt := range tests {

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tidewaiter/tidewaiter/internal/certs"
 )
 
 // Options of a virtual host; the names in the tags are those of mod_host_meta. Start
@@ -20,7 +22,8 @@ type Options struct {
 func Defaults() Options { return Options{BOSHServiceURL: Auto, WebsocketURL: Auto} }
 
 // URL is that of a service: Auto, Undefined, or one in which @HOST@ stands for the
-// virtual host, and @HOST_URL_ENCODE@ for it as URLs write it. The zero URL is Undefined.
+// virtual host, with A-labels (RFC 5890) for what is not ASCII, and @HOST_URL_ENCODE@ for
+// it with escapes. The zero URL is Undefined.
 type URL string
 
 const (
@@ -49,5 +52,5 @@ func (u URL) MarshalText() ([]byte, error) { return []byte(u), nil }
 
 // at returns the URL for a virtual host.
 func (u URL) at(domain string) string {
-	return strings.NewReplacer("@HOST@", domain, "@HOST_URL_ENCODE@", url.QueryEscape(domain)).Replace(string(u))
+	return strings.NewReplacer("@HOST@", certs.ASCIIName(domain), "@HOST_URL_ENCODE@", url.QueryEscape(domain)).Replace(string(u))
 }

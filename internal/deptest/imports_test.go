@@ -48,6 +48,7 @@ func rules() []rule {
 		{"httpd", append([]string{"internal/netserve", "internal/jidprep", "golang.org/x/net/http/httpguts"}, vocabulary...)},
 		{"httpd/websocket", append([]string{"httpd", "internal/wsock", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
 		{"httpd/bosh", append([]string{"httpd", "internal/xmppstream", "internal/xmlstream", "internal/netserve"}, vocabulary...)},
+		{"httpd/hostmeta", append([]string{"httpd", "internal/certs", "internal/netserve"}, vocabulary...)},
 		{"httpd/...", append([]string{"httpd", "internal/calls", "internal/netserve"}, vocabulary...)},
 		{"internal/wsock", []string{"internal/netserve", "nhooyr.io/websocket", "golang.org/x/sys/unix"}},
 		{"internal/xmlstream", nil},
