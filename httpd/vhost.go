@@ -67,6 +67,11 @@ func hostName(host string) (string, bool) {
 		return "", true
 	}
 	name, err := jidprep.Domain(host)
+	if err != nil && strings.Contains(host, "_") {
+		// No domain of XMPP has one, but names of machines within a network do.
+		_, err = jidprep.Domain(strings.ReplaceAll(host, "_", "x"))
+		name = strings.ToLower(host)
+	}
 	return name, err == nil
 }
 

@@ -16,6 +16,7 @@ func TestVirtualHost(t *testing.T) {
 		"a.test": "a.test", "B.Test": "b.test", "b.test:5280": "b.test", "b.test:": "b.test",
 		"www.b.example": "b.test", "WWW.B.example:80": "b.test", "b.example": "a.test", "127.0.0.5": "b.test", "x.example": "a.test",
 		"other.example": "a.test", "": "a.test", "[::1]:5280": "a.test", "[2001:db8::1]": "a.test",
+		"tide_waiter:5280": "a.test", "_x.b.example": "b.test", "xn--example-.com": "400", "a..b_": "400", "ana@b.test": "400",
 		"b.test:x": "400", "a b": "400", "[::1": "400", "[b.test]": "400", "b.test:80:80": "400", "b.test:123456": "400",
 	} {
 		status, body := r.get("/", "Host: "+host)
