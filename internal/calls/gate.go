@@ -109,7 +109,7 @@ func credentials(err error) error {
 }
 
 // Find returns a command as it is in a version of the API, for a caller who may run
-// it with these values: the argument host among them counts. Errors: ErrUnknown,
+// it with these values: the virtual host among them counts. Errors: ErrUnknown,
 // ErrDenied.
 func (g *Gate) Find(caller acl.Subject, name string, version int, values map[string]any) (command.Command, error) {
 	return g.find(caller, false, name, version, values)
@@ -202,14 +202,16 @@ func args(caller acl.Subject, c *command.Command) []any {
 // has it, so that a caller with an account needs the rule configure.
 const noHost = "."
 
-// hostOf returns the virtual host that a call concerns, in its canonical form; "" if the
-// command has no argument host, or it is missing or of another type: such a call is not
-// run.
+// hostOf returns the virtual host that a call concerns, in its canonical form: the argument
+// localhost, else host. "" if the command has neither, or it is missing or of another type:
+// such a call is not run.
 func hostOf(c *command.Command, values map[string]any) string {
-	for _, f := range c.Args {
-		if f.Name != "host" {
+	for _, name := range [...]string{"localhost", "host"} {
+		i := slices.IndexFunc(c.Args, func(f command.Field) bool { return f.Name == name })
+		if i < 0 {
 			continue
 		}
+		f := c.Args[i]
 		v, ok := values[f.Name]
 		if !ok && f.Old != "" {
 			v = values[f.Old]

@@ -72,6 +72,7 @@ func registry(t *testing.T) *command.Registry {
 		command.Command{Name: "users", Args: []command.Field{host}, Result: code, Run: returns(true, nil)},
 		command.Command{Name: "numbered", Args: []command.Field{{Name: "host", Type: command.Integer}}, Result: code, Run: returns(true, nil)},
 		command.Command{Name: "hosts", Args: []command.Field{{Name: "hosts", Type: command.String}}, Result: code, Run: returns(true, nil)},
+		command.Command{Name: "contact", Args: []command.Field{host, {Name: "localhost", Old: "localserver", Type: command.String}}, Result: code, Run: returns(true, nil)},
 		command.Command{Name: "fails", Result: code, Run: returns(nil, errDisk)},
 		command.Command{Name: "refuses", Result: code, Run: returns(nil, command.Errorf(command.NotFound, "nothing there"))},
 		command.Command{Name: "page", Tags: []string{"internal"}, Result: code, Run: returns(true, nil)},
@@ -206,6 +207,9 @@ func TestFind(t *testing.T) {
 		{"no name of a host", "", "users", 0, map[string]any{"host": "a@one.test"}, ".", nil},
 		{"no host at all", "", "users", 0, map[string]any{"host": ""}, ".", nil},
 		{"host that is none of the arguments", "", "hosts", 0, map[string]any{"host": "one.test"}, "", nil},
+		{"own host and that of another", "", "contact", 0, map[string]any{"host": "far.test", "localhost": "One.Test"}, "one.test", nil},
+		{"own host by its old name", "", "contact", 0, map[string]any{"server": "far.test", "localserver": "one.test"}, "one.test", nil},
+		{"the host of another alone", "", "contact", 0, map[string]any{"host": "far.test"}, "", nil},
 		{"internal", "ejabberd_ctl", "page", 0, nil, "", nil},
 		{"internal by HTTP", "mod_http_api", "page", 0, nil, "none", ErrDenied},
 		{"internal by XML-RPC", "ejabberd_xmlrpc", "page", 0, nil, "none", ErrDenied},
@@ -270,9 +274,9 @@ func TestList(t *testing.T) {
 		version int
 		want    string
 	}{
-		{"mod_http_api", command.Newest, "fails hosts numbered refuses since status"},
-		{"mod_http_api", 1, "fails hosts numbered refuses status"},
-		{"ejabberd_ctl", 1, "fails hosts numbered page refuses status"},
+		{"mod_http_api", command.Newest, "contact fails hosts numbered refuses since status"},
+		{"mod_http_api", 1, "contact fails hosts numbered refuses status"},
+		{"ejabberd_ctl", 1, "contact fails hosts numbered page refuses status"},
 	} {
 		var names []string
 		for _, c := range g.List(acl.Subject{From: tt.from}, false, tt.version) {

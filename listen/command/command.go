@@ -21,8 +21,8 @@ type Command struct {
 	Since int
 
 	// Args are the arguments, all of which a call must have, in any order. One
-	// called host is the virtual host that the command concerns, which counts for
-	// the permission.
+	// called localhost, or else host, is the virtual host that the command concerns,
+	// which counts for the permission.
 	Args []Field
 
 	// Result is what Run returns. Only the type of a Result may be ResCode or
