@@ -28,7 +28,8 @@ var (
 
 // Ban disables an account, and ends its sessions, which are told the reason, and its
 // tokens (Revoke). It remembers b until Unban or SetDisabled enables the account.
-// Errors: stanza.ErrNoAccount, ErrBanned.
+// Errors: stanza.ErrNoAccount, ErrBanned. After any other the account may be disabled:
+// calling it again ends its tokens, also if that fails with ErrBanned.
 func (a *Accounts) Ban(ctx context.Context, user stanza.JID, b Ban) error {
 	before := false
 	err := a.change(ctx, user, func(acc *Account) {
@@ -40,6 +41,9 @@ func (a *Accounts) Ban(ctx context.Context, user stanza.JID, b Ban) error {
 	case err != nil:
 		return err
 	case before:
+		if err := a.revoke(ctx, user); err != nil {
+			return err
+		}
 		return ErrBanned
 	}
 	text := "the account is banned"

@@ -41,9 +41,25 @@ func NewTokens(a *Accounts, grants TokenStore, clients ClientStore) *Tokens {
 }
 
 // Token returns whose an access token is, and its scopes, separated by spaces. It
-// reads the store once. stanza.ErrNotAuthorized says that there is no such token, or
-// no longer; any other error is a temporary failure.
+// reads each store once. stanza.ErrNotAuthorized says that there is no such token, or
+// no longer, or that its owner may not log in; any other error is a temporary failure.
 func (t *Tokens) Token(ctx context.Context, token string) (user stanza.JID, scopes string, err error) {
+	user, scopes, err = t.owner(ctx, token)
+	if err != nil {
+		return stanza.JID{}, "", err
+	}
+	// The tokens of an account end with it, but that may have broken off.
+	switch err := t.may(ctx, user); {
+	case errors.Is(err, stanza.ErrNoAccount), errors.Is(err, stanza.ErrAccountDisabled):
+		return stanza.JID{}, "", stanza.ErrNotAuthorized
+	case err != nil:
+		return stanza.JID{}, "", err
+	}
+	return user, scopes, nil
+}
+
+// owner is Token for an account that may be disabled, or there no more.
+func (t *Tokens) owner(ctx context.Context, token string) (user stanza.JID, scopes string, err error) {
 	p, ok := parseToken(token)
 	if !ok || p.letter != letterAccess {
 		return stanza.JID{}, "", stanza.ErrNotAuthorized
@@ -63,7 +79,7 @@ func (t *Tokens) Token(ctx context.Context, token string) (user stanza.JID, scop
 // that (ScopeSASL). Errors: stanza.ErrNotAuthorized, stanza.ErrNoAccount,
 // stanza.ErrAccountDisabled; any other is a temporary failure.
 func (t *Tokens) VerifyToken(ctx context.Context, user stanza.JID, token string) error {
-	owner, scopes, err := t.Token(ctx, token)
+	owner, scopes, err := t.owner(ctx, token)
 	if err != nil {
 		return err
 	}

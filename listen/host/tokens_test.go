@@ -435,3 +435,58 @@ func BenchmarkToken(b *testing.B) {
 		}
 	}
 }
+
+// stuck is a store whose tokens do not go while it is full.
+type stuck struct {
+	host.TokenStore
+	full bool
+}
+
+var errFull = errors.New("the disk is full")
+
+func (s *stuck) Forget(ctx context.Context, user stanza.JID) error {
+	if s.full {
+		return errFull
+	}
+	return s.TokenStore.Forget(ctx, user)
+}
+
+// Tokens that could not be ended with their account are good for nothing, and can be
+// ended later.
+func TestTokensThatStay(t *testing.T) {
+	for name, end := range map[string]func(ctx context.Context, h *host.Host, user stanza.JID) error{
+		"disabled": func(ctx context.Context, h *host.Host, user stanza.JID) error {
+			return h.Accounts.SetDisabled(ctx, user, true)
+		},
+		"banned": func(ctx context.Context, h *host.Host, user stanza.JID) error {
+			return h.Accounts.Ban(ctx, user, host.Ban{})
+		},
+		"removed": func(ctx context.Context, h *host.Host, user stanza.JID) error {
+			return h.Accounts.Remove(ctx, user, stanza.JID{})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := &stuck{TokenStore: new(host.MemoryTokens)}
+			h, err := host.New(host.Config{Options: hosts("a.test"), Stores: host.Stores{Tokens: store}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			romeo := jid(t, "romeo@a.test")
+			create(t, h.Accounts, "romeo@a.test", "secret")
+			token := issue(t, h, accessFor(romeo, host.ScopeSASL))
+			store.full = true
+			if err := end(t.Context(), h, romeo); !errors.Is(err, errFull) {
+				t.Fatalf("got %v, want %v", err, errFull)
+			}
+			wantToken(t, h, token, "", "")
+			if err := h.Tokens.VerifyToken(t.Context(), romeo, token); err == nil {
+				t.Error("the token lets somebody log in")
+			}
+			store.full = false
+			_ = end(t.Context(), h, romeo)
+			if list, err := store.List(t.Context(), host.GrantID{}, 10); err != nil || len(list) > 0 {
+				t.Errorf("got %d grants, %v; want none", len(list), err)
+			}
+		})
+	}
+}
