@@ -51,6 +51,11 @@ func tell(w http.ResponseWriter, r *http.Request) {
 }
 
 func newRig(t testing.TB, o Options, handlers map[string]http.Handler) *rig {
+	return newRigOn(t, o, handlers, func(ln net.Listener) net.Listener { return ln })
+}
+
+// newRigOn is newRig with something around the listener.
+func newRigOn(t testing.TB, o Options, handlers map[string]http.Handler, wrap func(net.Listener) net.Listener) *rig {
 	r := &rig{t: t, ln: listentest.NewListenerAt(netip.MustParseAddrPort("192.0.2.1:80")), done: make(chan error, 1)}
 	if handlers == nil {
 		handlers = map[string]http.Handler{"tell": http.HandlerFunc(tell)}
@@ -64,7 +69,7 @@ func newRig(t testing.TB, o Options, handlers map[string]http.Handler) *rig {
 	s := New(Host{Handlers: handlers, Domains: domains{}})
 	ctx, stop := context.WithCancelCause(context.Background())
 	r.stop = stop
-	go func() { r.done <- s.Listen(ctx, r.ln, o) }()
+	go func() { r.done <- s.Listen(ctx, wrap(r.ln), o) }()
 	return r
 }
 
