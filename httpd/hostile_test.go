@@ -24,19 +24,23 @@ func TestUnreadBodies(t *testing.T) {
 		})})
 		defer r.end()
 		for name, request := range map[string]string{
-			"refused":             "POST /there HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
-			"no handler":          "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
-			"no handler, chunked": "POST /x HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
-			"malformed Host":      "POST /there HTTP/1.1\r\nHost: a..test\r\nContent-Length: 1000\r\n\r\nabc",
-			"PRI":                 "PRI * HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
+			"refused":               "POST /there HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
+			"no handler":            "POST /x HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
+			"no handler, chunked":   "POST /x HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+			"malformed Host":        "POST /there HTTP/1.1\r\nHost: a..test\r\nContent-Length: 1000\r\n\r\nabc",
+			"PRI":                   "PRI * HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
+			"OPTIONS of the server": "OPTIONS * HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
+			"unknown expectation":   "POST /there HTTP/1.1\r\nHost: a.test\r\nExpect: x\r\nContent-Length: 1000\r\n\r\nabc",
+			"expectation":           "POST /x HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\nabc",
+			"CONNECT":               "CONNECT a.test:80 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nabc",
 		} {
 			conn := r.ln.Dial()
 			began := time.Now()
 			_, _ = io.WriteString(conn, request)
 			_ = conn.SetReadDeadline(time.Now().Add(time.Hour))
 			_, _ = io.ReadAll(conn)
-			if took := time.Since(began); took > o.BodyTimeout+time.Second {
-				t.Errorf("%s: the connection was closed after %v, want at most %v", name, took, o.BodyTimeout)
+			if most := o.HeaderTimeout + o.BodyTimeout; time.Since(began) > most+time.Second {
+				t.Errorf("%s: the connection was closed after %v, want at most %v", name, time.Since(began), most)
 			}
 			_ = conn.Close()
 		}
@@ -64,8 +68,8 @@ func TestSmuggling(t *testing.T) {
 		{"chunk of a wrong size", "Transfer-Encoding: chunked", "-1\r\n\r\n"},
 		{"chunk with too much", "Transfer-Encoding: chunked", "1\r\nab\r\n0\r\n\r\n"},
 	} {
-		for _, path := range []string{"/there", "/elsewhere"} {
-			t.Run(c.name+" "+path, func(t *testing.T) {
+		for _, to := range []string{"POST /there", "POST /elsewhere", "OPTIONS *"} {
+			t.Run(c.name+" "+to, func(t *testing.T) {
 				var paths []string
 				o := Defaults()
 				o.RequestHandlers, o.IdleTimeout = map[string]string{"/there": "note"}, time.Second
@@ -75,7 +79,7 @@ func TestSmuggling(t *testing.T) {
 				})})
 				conn := r.ln.Dial()
 				go func() { // the server may close before all is written
-					_, _ = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: a.test\r\n"+c.first+"\r\n\r\n"+c.body+second)
+					_, _ = io.WriteString(conn, to+" HTTP/1.1\r\nHost: a.test\r\n"+c.first+"\r\n\r\n"+c.body+second)
 				}()
 				_, _ = io.ReadAll(conn)
 				_ = conn.Close()

@@ -41,6 +41,11 @@ func (l *listener) serve(a *answer, r *http.Request) {
 		a.fail(http.StatusHTTPVersionNotSupported, "HTTP/2 needs TLS here.")
 		return
 	}
+	if r.Method == http.MethodOptions && r.RequestURI == "*" { // RFC 9110, section 9.3.7
+		a.Header().Set("Content-Length", "0")
+		a.WriteHeader(http.StatusOK)
+		return
+	}
 	addr, proxied, ok := l.client(r)
 	if !ok { // a proxy that is trusted is confused: nothing that it says can be
 		panic(http.ErrAbortHandler)
@@ -77,6 +82,9 @@ func (l *listener) serve(a *answer, r *http.Request) {
 // net/http does then, before it answers.
 func (l *listener) bound(a *answer, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
+		if r.ProtoMajor == 1 {
+			_ = a.control.SetReadDeadline(time.Time{}) // the handler may wait
+		}
 		return
 	}
 	if r.ProtoMajor == 1 && len(r.TransferEncoding) > 0 {

@@ -137,6 +137,12 @@ func (l *listener) server(base context.Context) *http.Server {
 		ErrorLog:          log.New(sampled{l.trouble}, "", 0),
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: maxUploadConn},
 		Protocols:         new(http.Protocols),
+
+		DisableGeneralOptionsHandler: true, // what follows a body that may have two ends is a request for it
+	}
+	if l.o.HeaderTimeout > 0 && l.o.BodyTimeout > 0 {
+		// For what net/http answers itself; listener.bound has another for all else.
+		hs.ReadTimeout = l.o.HeaderTimeout + l.o.BodyTimeout
 	}
 	hs.Protocols.SetHTTP1(true)
 	hs.Protocols.SetHTTP2(true)

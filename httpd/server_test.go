@@ -58,6 +58,7 @@ func TestHostileRequests(t *testing.T) {
 		{"long body", post + "Content-Length: 1001\r\n\r\n" + strings.Repeat("a", 1001), 413},
 		{"1 GB declared", post + "Content-Length: 1000000000\r\n\r\n" + strings.Repeat("a", 1001), 413},
 		{"no HTTP", "\x16\x03\x01\x02\x00", 0},
+		{"OPTIONS of the server", "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n", 200},
 		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 	} {
 		a := r.raw(c.request)
