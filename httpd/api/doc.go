@@ -32,7 +32,8 @@
 // browser would carry its user's address, and a password that it has kept, to wherever a
 // page sends it. So of requests that may be those of a page of another site
 //   - those without credentials may do nothing that is permitted only because of the
-//     address, and nothing that is forbidden because of it;
+//     address or the tag of the listener, which may be there for this machine alone, and
+//     nothing that is forbidden because of the address;
 //   - those with Basic have to be a POST with the Content-Type application/json, for
 //     which a browser asks first and then sends no password that it has kept; and
 //   - those with a token are as all others.

@@ -116,7 +116,8 @@ func (g *Gate) Find(caller acl.Subject, name string, version int, values map[str
 }
 
 // FindForeign is Find for a request that may be that of a page of another site (Foreign)
-// and has no credentials: what the caller may do only because of the address, he may not.
+// and has no credentials: what the caller may do only because of the address, or of the
+// listener that the address can reach (its tag), he may not.
 func (g *Gate) FindForeign(caller acl.Subject, name string, version int, values map[string]any) (command.Command, error) {
 	return g.find(caller, true, name, version, values)
 }
@@ -127,7 +128,11 @@ func (g *Gate) find(caller acl.Subject, foreign bool, name string, version int, 
 		return c, ErrUnknown
 	}
 	if !g.permits(caller, foreign, &c, hostOf(&c, values)) {
-		g.denials.Log(context.Background(), slog.LevelInfo, "command denied", args(caller, &c)...)
+		list := args(caller, &c)
+		if foreign { // or nobody would know why it works from elsewhere
+			list = append(list, "page", "another site's")
+		}
+		g.denials.Log(context.Background(), slog.LevelInfo, "command denied", list...)
 		return c, ErrDenied
 	}
 	return c, nil
@@ -138,7 +143,7 @@ const internalTag = "internal"
 
 // permits reports whether a caller may run a command that concerns a virtual host.
 // Rules may forbid by address, too: for those who are foreign they must hold with the
-// address and without it.
+// address and without it; tags only permit.
 func (g *Gate) permits(caller acl.Subject, foreign bool, c *command.Command, host string) bool {
 	if slices.Contains(c.Tags, internalTag) && (caller.From == "mod_http_api" || caller.From == "ejabberd_xmlrpc") {
 		return false
@@ -147,7 +152,7 @@ func (g *Gate) permits(caller acl.Subject, foreign bool, c *command.Command, hos
 	if !g.permissions.Permits(caller, wanted) {
 		return false
 	}
-	caller.IP = netip.Addr{}
+	caller.IP, caller.Tag = netip.Addr{}, ""
 	return !foreign || g.permissions.Permits(caller, wanted)
 }
 

@@ -251,12 +251,13 @@ func TestForeign(t *testing.T) {
 		{"everybody", everybody, nil},
 		{"from here", func(s acl.Subject, _ acl.Command) bool { return s.IP == here }, ErrDenied},
 		{"not from here", func(s acl.Subject, _ acl.Command) bool { return s.IP != here }, ErrDenied},
-		{"by tag", func(s acl.Subject, _ acl.Command) bool { return s.Tag == "x" }, nil},
+		{"by tag", func(s acl.Subject, _ acl.Command) bool { return s.Tag == "x" }, ErrDenied},
+		{"not by tag", func(s acl.Subject, _ acl.Command) bool { return s.From == "mod_http_api" }, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := New(registry(t), tt.may, nil, nil, nil)
-			caller := acl.Subject{IP: here, Tag: "x"}
+			caller := acl.Subject{IP: here, Tag: "x", From: "mod_http_api"}
 			if _, err := g.FindForeign(caller, "status", 0, nil); err != tt.want {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
