@@ -2,6 +2,8 @@ package xmlrpc
 
 import (
 	"bytes"
+	"context"
+	"log/slog"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/listen/command"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
 // What browsers send for pages of other sites, which XML-RPC cannot tell by the type of
@@ -139,5 +142,68 @@ func TestBombs(t *testing.T) {
 		if grown := heap() - before; grown > 1<<20 {
 			t.Errorf("%s: the heap has grown by %d bytes, want next to nothing", name, grown)
 		}
+	}
+}
+
+// checks counts passwords that are checked.
+type checks struct{ n int }
+
+func (c *checks) VerifyPassword(_ context.Context, user stanza.JID, _ string) error {
+	c.n++
+	switch user.Local() {
+	case "nobody":
+		return stanza.ErrNoAccount
+	case "gone":
+		return stanza.ErrAccountDisabled
+	}
+	return stanza.ErrNotAuthorized
+}
+
+// Neither the answer nor the work tells which accounts there are.
+func TestUsersAreNotTold(t *testing.T) {
+	c := new(checks)
+	h := New(Host{Commands: registry(t), Permissions: permissions(everybody), Passwords: c})
+	for _, user := range [][2]string{{"ana", "localhost"}, {"nobody", "localhost"}, {"gone", "localhost"}, {"nobody", "far.test"}} {
+		c.n = 0
+		login := structure{{"user", user[0]}, {"server", user[1]}, {"password", "x"}}
+		expect(t, h, document("yes", login), nil, faultFailed, "Invalid authentication data")
+		if c.n != 1 {
+			t.Errorf("%v: %d passwords were checked, want one", user, c.n)
+		}
+	}
+}
+
+// The log has nothing of what is called with, whatever becomes of the call.
+func TestSecretsInTheLog(t *testing.T) {
+	var lines bytes.Buffer
+	h := New(Host{
+		Commands: registry(t), Permissions: permissions(public), Passwords: accounts{}, Tokens: accounts{},
+		Log: slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	login := func(pairs ...string) structure {
+		var s structure
+		for i := 0; i < len(pairs); i += 2 {
+			s = append(s, member{pairs[i], pairs[i+1]})
+		}
+		return s
+	}
+	for _, params := range [][]any{
+		{login("user", "ana", "server", "localhost", "password", "hush")},
+		{login("user", "ana", "server", "localhost", "token", "hush")},
+		{login("user", "hush@", "server", "hush hush", "password", "hush")},
+		{login("user", "cy", "server", "localhost", "password", "hush")},
+		{login("hush", "hush")},
+		{login("host", "hush")},
+		{"hush"},
+	} {
+		for _, method := range []string{"yes", "stop", "hush", "registered_users", "broken", "panics"} {
+			r := httptest.NewRequest("POST", "/?token=hush", bytes.NewReader(document(method, params...)))
+			r.Header.Set("Authorization", "Bearer hush")
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+	h.failures.Flush()
+	if log := lines.String(); strings.Contains(log, "hush") || !strings.Contains(log, "authentication failed") {
+		t.Errorf("got the log\n%s\nwant the attempts, and nothing secret", log)
 	}
 }
