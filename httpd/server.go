@@ -107,6 +107,7 @@ func (s *Server) newListener(ctx context.Context, ln net.Listener, o Options) (*
 		return nil, err
 	}
 	l.aliases = newAliases(o.HostsAlias)
+	l.o.DefaultHost = canonical(o.DefaultHost)
 	for name, value := range o.CustomHeaders {
 		l.custom = append(l.custom, header{http.CanonicalHeaderKey(name), []string{value}})
 	}

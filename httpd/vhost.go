@@ -18,10 +18,19 @@ type alias struct{ pattern, host string }
 func newAliases(hosts map[string]string) []alias {
 	var list []alias
 	for pattern, host := range hosts {
-		list = append(list, alias{strings.ToLower(pattern), host})
+		list = append(list, alias{strings.ToLower(pattern), canonical(host)})
 	}
 	slices.SortFunc(list, func(a, b alias) int { return strings.Compare(a.pattern, b.pattern) })
 	return list
+}
+
+// canonical returns the form of a domain by which Domains know it; what is no domain
+// stays as it is, and is none of theirs.
+func canonical(domain string) string {
+	if name, err := jidprep.Domain(domain); err == nil {
+		return name
+	}
+	return domain
 }
 
 // vhost returns the virtual host that a request is for. It returns false if its Host

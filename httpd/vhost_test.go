@@ -9,7 +9,7 @@ import (
 
 func TestVirtualHost(t *testing.T) {
 	o := Defaults()
-	o.HostsAlias = map[string]string{"*.b.example": "b.test", "127.0.0.?": "b.test", "x.example": "gone.test"}
+	o.HostsAlias = map[string]string{"*.b.example": "b.test", "127.0.0.?": "B.Test.", "x.example": "gone.test"}
 	r := newRig(t, o, nil)
 	defer r.end()
 	for host, want := range map[string]string{
@@ -24,7 +24,7 @@ func TestVirtualHost(t *testing.T) {
 			t.Errorf("Host %q: got %d %q, want %s", host, status, got, want)
 		}
 	}
-	o.DefaultHost = "b.test"
+	o.DefaultHost = "B.test"
 	d := newRig(t, o, nil)
 	defer d.end()
 	if _, body := d.get("/", "Host: other.example"); !strings.HasPrefix(body, "b.test ") {
