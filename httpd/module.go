@@ -21,6 +21,13 @@ type Module interface {
 	Listen(ctx context.Context, ln net.Listener, o Options) error
 }
 
+// Served reports whether a Server has passed a request on: then Go has a listener that
+// waits for what it runs.
+func Served(r *http.Request) bool {
+	_, ok := r.Context().Value(infoKey{}).(*served)
+	return ok
+}
+
 // Go runs f in a goroutine of the listener that a request has come by: for connections
 // that a handler has taken over (http.Hijacker), and for what outlives a request. The
 // context ends when that of Listen does, which waits for f. Of a request that no Server

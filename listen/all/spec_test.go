@@ -16,7 +16,7 @@ import (
 // standIns stand for request handlers that this build does not have yet.
 func standIns() map[string]http.Handler {
 	handlers := make(map[string]http.Handler)
-	for _, name := range []string{"mod_bosh", "mod_mqtt", "ejabberd_web_admin"} {
+	for _, name := range []string{"mod_mqtt", "ejabberd_web_admin"} {
 		handlers[name] = http.NotFoundHandler()
 	}
 	return handlers

@@ -15,6 +15,7 @@ import (
 	"github.com/tidewaiter/tidewaiter/c2s"
 	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/httpd/api"
+	"github.com/tidewaiter/tidewaiter/httpd/bosh"
 	"github.com/tidewaiter/tidewaiter/httpd/ctl"
 	"github.com/tidewaiter/tidewaiter/httpd/hostmeta"
 	"github.com/tidewaiter/tidewaiter/httpd/oauth"
@@ -31,6 +32,7 @@ type web struct {
 	clients     webClients
 	permissions permissions
 	sockets     *websocket.Handler
+	bosh        *bosh.Handler
 	api         *api.Handler
 	oauth       *oauth.Handler
 	hostMeta    *hostmeta.Handler
@@ -50,6 +52,7 @@ type webListener struct {
 func newWeb(h *host.Host, clients *c2s.Server, own map[string]http.Handler, log func(pkg string) *slog.Logger) *web {
 	w := &web{clients: webClients{Server: clients}}
 	w.sockets = websocket.New(websocket.Host{Serve: w.clients.serve, Log: log("websocket")})
+	w.bosh = bosh.New(bosh.Host{Serve: w.clients.serve, Log: log("bosh")})
 	w.api = api.New(api.Host{
 		Commands: h.Commands, Permissions: &w.permissions, Passwords: h.Accounts, Tokens: h.Tokens, Log: log("api"),
 	})
@@ -57,6 +60,7 @@ func newWeb(h *host.Host, clients *c2s.Server, own map[string]http.Handler, log 
 	w.hostMeta = hostmeta.New(hostmeta.Host{Endpoints: w.endpoints, Log: log("hostmeta")})
 	handlers := map[string]http.Handler{
 		"ejabberd_http_ws": w.sockets,
+		"mod_bosh":         w.bosh,
 		"ejabberd_xmlrpc": xmlrpc.New(xmlrpc.Host{
 			Commands: h.Commands, Permissions: &w.permissions, Passwords: h.Accounts, Tokens: h.Tokens, Log: log("xmlrpc"),
 		}),
@@ -89,6 +93,7 @@ func (w *web) parts() []listen.Part {
 		}),
 		listen.TopSection(websocket.Defaults, w.sockets.Configure),
 		listen.TopSection(oauth.Defaults, w.oauth.Configure),
+		feature("mod_bosh", bosh.Defaults, w.bosh.Configure),
 		listen.ModuleSection("mod_http_api", api.Defaults, func(c listen.ModuleConfig[api.Options]) { w.api.Configure(c.Value) }),
 		listen.ModuleSection("mod_host_meta", hostmeta.Defaults, func(c listen.ModuleConfig[hostmeta.Options]) {
 			c.Listed = true // where it is mounted, it is on

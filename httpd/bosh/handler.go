@@ -1,0 +1,177 @@
+package bosh
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/listen/stanza"
+)
+
+// Handler is an http.Handler for clients of XMPP. Its path is that at which it is
+// mounted, and none below.
+type Handler struct {
+	h       Host
+	log     *slog.Logger
+	options atomic.Pointer[stanza.PerHost[*Options]]
+	ctx     context.Context // of sessions whose requests no httpd.Server has passed on
+	stop    context.CancelFunc
+
+	mu       sync.Mutex
+	sessions map[string]*session
+	young    map[netip.Addr]int // sessions without a login, by client
+	strange  int                // all of them
+	stopped  bool
+	running  sync.WaitGroup // sessions of ctx
+}
+
+// Bounds of the sessions of clients that have not logged in.
+const (
+	maxYoung         = 20_000
+	maxYoungOfClient = 1000
+)
+
+// New returns a handler with the options of Defaults for all virtual hosts.
+func New(h Host) *Handler {
+	s := &Handler{h: h, log: h.Log, sessions: make(map[string]*session), young: make(map[netip.Addr]int)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	o := Defaults()
+	s.Configure(stanza.PerHost[*Options]{Value: &o})
+	return s
+}
+
+// Configure changes the options, for sessions that begin from now on. nil: the virtual
+// host has no BOSH. It does not block.
+func (h *Handler) Configure(o stanza.PerHost[*Options]) { h.options.Store(&o) }
+
+// Shutdown ends the sessions whose requests have come by another server than an
+// httpd.Server, which ends those of its own. It takes no new ones from then on, tells
+// Host.Serve by its context, and waits until all have ended. When ctx is done before, it
+// cuts what is left and returns context.Cause(ctx).
+func (h *Handler) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	h.stopped = true
+	h.mu.Unlock()
+	h.stop()
+	ended := make(chan struct{})
+	go func() {
+		h.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, s := range h.owned() {
+		s.cut(systemShutdown)
+	}
+	<-ended
+	return context.Cause(ctx)
+}
+
+const page = `<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>XMPP over BOSH</title></head>
+<body><h1>XMPP over BOSH</h1><p>Clients of XMPP connect here (XEP-0124, XEP-0206), by the address of this page.</p></body></html>
+`
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	i := httpd.InfoOf(r)
+	head := w.Header()
+	switch {
+	case i.Rest != "" && httpd.Served(r): // another mux knows what it does
+		http.NotFound(w, r)
+	case r.Method == http.MethodPost:
+		h.post(w, r, i)
+	case r.Method == http.MethodOptions:
+		head["Access-Control-Allow-Origin"] = anyOrigin
+		head.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+		head.Set("Access-Control-Allow-Headers", "Content-Type")
+		head.Set("Access-Control-Max-Age", "86400")
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		head["Access-Control-Allow-Origin"] = anyOrigin
+		head.Set("Content-Type", "text/html; charset=utf-8")
+		head.Set("Content-Security-Policy", "default-src 'none'")
+		_, _ = io.WriteString(w, page)
+	default:
+		head.Set("Allow", "GET, HEAD, POST, OPTIONS")
+		http.Error(w, "this is BOSH for XMPP", http.StatusMethodNotAllowed)
+	}
+}
+
+// find returns a session, nil if there is none.
+func (h *Handler) find(sid []byte) *session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.sessions[string(sid)]
+}
+
+// add takes a new session, or says why not.
+func (h *Handler) add(s *session) condition {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	from := s.peer.Addr.Addr()
+	switch {
+	case h.stopped:
+		return systemShutdown
+	case h.strange >= maxYoung, h.young[from] >= maxYoungOfClient:
+		return policyViolation
+	}
+	h.sessions[s.sid] = s
+	h.young[from]++
+	h.strange++
+	if s.own {
+		h.running.Add(1)
+	}
+	return ""
+}
+
+// grown notes that the client of a session has logged in, or that it has ended.
+func (h *Handler) grown(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.grow(s)
+}
+
+func (h *Handler) grow(s *session) {
+	if s.grown {
+		return
+	}
+	s.grown = true
+	from := s.peer.Addr.Addr()
+	h.strange--
+	if h.young[from]--; h.young[from] == 0 {
+		delete(h.young, from)
+	}
+}
+
+// forget removes a session.
+func (h *Handler) forget(s *session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.sid] == s {
+		delete(h.sessions, s.sid)
+		h.grow(s)
+	}
+}
+
+// owned returns the sessions that Shutdown ends.
+func (h *Handler) owned() (list []*session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.sessions {
+		if s.own {
+			list = append(list, s)
+		}
+	}
+	return list
+}

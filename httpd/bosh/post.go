@@ -1,0 +1,113 @@
+package bosh
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
+)
+
+// post answers a request with a body.
+func (h *Handler) post(w http.ResponseWriter, r *http.Request, i httpd.Info) {
+	if c := r.Header.Get("Content-Encoding"); c != "" && c != "identity" {
+		w.Header()["Access-Control-Allow-Origin"] = anyOrigin
+		http.Error(w, "bodies are not taken compressed", http.StatusUnsupportedMediaType)
+		return
+	}
+	x := readers.Get().(*reader)
+	s, p, a := h.receive(x, r, i)
+	x.release()
+	if a == nil {
+		a = s.answerTo(p, r)
+	}
+	if a == nil {
+		return // nobody is there any more
+	}
+	contentType := xmlContent
+	if s != nil {
+		contentType = s.mediaType
+	}
+	err := a.write(w, r, contentType)
+	if p != nil {
+		s.written(p, err)
+	}
+}
+
+// answerTo waits for the answer to a request, nil if its client has gone.
+func (s *session) answerTo(p *request, r *http.Request) *answer {
+	if p.done != nil {
+		select {
+		case <-p.done:
+		case <-r.Context().Done():
+			s.hungUp(p)
+			return nil
+		}
+	}
+	return p.answer
+}
+
+// receive reads a request and hands it to its session. It returns the answer if there is
+// one already.
+func (h *Handler) receive(x *reader, r *http.Request, i httpd.Info) (*session, *request, *answer) {
+	if x.readTag(r.Body) != nil {
+		return nil, nil, terminal(badRequest, true) // who knows what client that is
+	}
+	if len(x.body.sid) == 0 {
+		s, p, c := h.create(x, r, i)
+		if c != "" {
+			return nil, nil, terminal(c, len(x.body.ver) == 0)
+		}
+		return s, p, nil
+	}
+	s := h.find(x.body.sid)
+	switch {
+	case s == nil:
+		return nil, nil, terminal(itemNotFound, false)
+	case s.peer.Secure && !i.Secure: // XEP-0124, section 19.1
+		return nil, nil, &answer{status: http.StatusForbidden, hangUp: true}
+	}
+	p := x.request()
+	if c := s.fill(p, x, r.Body); c != "" {
+		s.refuse(p, c)
+	} else {
+		s.arrive(p)
+	}
+	return s, p, nil
+}
+
+// fill adds to a request what its body has, or says what is wrong with that.
+func (s *session) fill(p *request, x *reader, src io.Reader) condition {
+	s.mu.Lock()
+	limits := s.limits
+	s.mu.Unlock()
+	err := x.readRest(src, min(2*limits.Bytes, maxBody)+maxTag)
+	switch {
+	case err == errTooLarge:
+		return policyViolation
+	case err != nil, p.rid == none:
+		return badRequest
+	case x.body.restart: // what else there is does not count (XEP-0206, section 5)
+		p.add(item{header: s.header(&x.body)})
+	default:
+		err = s.elements(p, x, limits)
+	}
+	if err != nil {
+		return conditionOf(err)
+	}
+	p.empty = len(p.items) == 0 && !p.isExtra()
+	return ""
+}
+
+// elements adds the payload.
+func (s *session) elements(p *request, x *reader, limits xmlstream.Limits) error {
+	s.parsing.Lock()
+	defer s.parsing.Unlock()
+	return x.payload(limits, func(e *xmlstream.Element) error {
+		if len(p.items) == maxElements {
+			return &xmlstream.SyntaxError{Kind: xmlstream.TooManyElements, Msg: "more elements than allowed"}
+		}
+		p.add(newItem(e, &s.jids))
+		return nil
+	})
+}
