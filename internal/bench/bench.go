@@ -206,6 +206,9 @@ func (b *bench) concerns(r *row, p *peer) bool {
 	if r.profile.kind()&p.kinds == 0 {
 		return false
 	}
+	if r.by == byCalls && !p.calls {
+		return false
+	}
 	switch r.with {
 	case "":
 		return !p.bare || !r.pure

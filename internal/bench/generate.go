@@ -22,7 +22,13 @@ func (b *bench) arguments(r *row, p, other *peer) ([]string, error) {
 		}
 		return append(args, "-addr", loopback(p.at.second), "-user", turnUser, "-password", turnPassword), nil
 	}
+	if r.by == byCalls {
+		return append(args, r.web(p)...), nil
+	}
 	args = append(b.target(p), args...)
+	if r.by != direct {
+		args = append(args, r.web(p)...)
+	}
 	if r.own > 0 {
 		args = append(args, "-user", r.name, "-accounts", strconv.Itoa(r.own))
 	}

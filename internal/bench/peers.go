@@ -26,6 +26,7 @@ type profile struct {
 	component bool // a port for components
 	servers   bool // a port for other servers, which must use TLS
 	turn      bool // a port for STUN and TURN, by UDP and TCP
+	http      bool // a port for WebSocket, BOSH, XML-RPC and the HTTP API
 }
 
 // kind says what servers are for.
@@ -81,7 +82,10 @@ type peer struct {
 	// command returns what runs at a place.
 	command func(b *bench, at place) (*exec.Cmd, error)
 	version string // set by prepare
-	bare    bool   // it is the bare forwarder: no accounts, no features
+
+	webSocket, bosh string // paths
+	calls           bool   // programs can run its commands by XML-RPC and an API
+	bare            bool   // it is the bare forwarder: no accounts, no features
 
 	dir     string // its own
 	program string
@@ -102,9 +106,9 @@ const twinSuffix = "-2"
 // allPeers returns the peers in the order of the table.
 func allPeers() []*peer {
 	return []*peer{
-		{name: "tidewaiter", title: "Tidewaiter", prepare: prepareTidewaiter, command: tidewaiter, kinds: forXMPP | forSTUN},
-		{name: "ejabberd", title: "ejabberd", prepare: prepareEjabberd, command: ejabberd, kinds: forXMPP | forSTUN, versus: true},
-		{name: "prosody", title: "Prosody", prepare: prepareProsody, command: prosody, kinds: forXMPP},
+		{name: "tidewaiter", title: "Tidewaiter", prepare: prepareTidewaiter, command: tidewaiter, kinds: forXMPP | forSTUN, webSocket: "/ws", bosh: "/bosh", calls: true},
+		{name: "ejabberd", title: "ejabberd", prepare: prepareEjabberd, command: ejabberd, kinds: forXMPP | forSTUN, webSocket: "/ws", bosh: "/bosh", calls: true, versus: true},
+		{name: "prosody", title: "Prosody", prepare: prepareProsody, command: prosody, kinds: forXMPP, webSocket: "/xmpp-websocket", bosh: "/http-bind"},
 		{name: "coturn", title: "coturn", prepare: prepareCoturn, command: coturn, kinds: forSTUN, versus: true},
 		{name: "floor", title: "bare sockets", prepare: prepareFloor, command: floor, kinds: forXMPP | forSTUN, bare: true, versus: true},
 	}
@@ -126,11 +130,12 @@ func configure(b *bench, name string, at place) (path string, err error) {
 		Cert, CA, Dir, Store, Domain              string
 		Port, Second, Names, MinPort, MaxPort     int
 		Managed, Stored, Component, Servers, TURN bool
+		HTTP                                      bool
 		ComponentDomain, ComponentSecret          string
 		TURNUser, TURNPassword                    string
 	}{
 		b.cert, b.ca, at.dir, b.store, at.domain, at.port, at.second, b.names.addr().Port, turnMinPort, turnMaxPort,
-		at.managed || at.stored, at.stored, at.component, at.servers, at.turn, componentDomain, componentSecret, turnUser, turnPassword,
+		at.managed || at.stored, at.stored, at.component, at.servers, at.turn, at.http, componentDomain, componentSecret, turnUser, turnPassword,
 	}); err != nil {
 		return "", err
 	}
@@ -356,7 +361,7 @@ func (p *peer) ports(at *place) (listens []string, err error) {
 		}
 		listens = append(listens, loopback(at.port))
 	}
-	if at.component || at.servers || at.turn {
+	if at.component || at.servers || at.turn || at.http {
 		if at.second, err = freePort(); err != nil {
 			return nil, err
 		}

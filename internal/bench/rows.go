@@ -52,6 +52,7 @@ type row struct {
 	pure    bool                        // needs a real server: the bare forwarder is left out
 	own     int                         // accounts of its own, so that nothing of it is left to other rows
 	nobody  bool                        // needs no accounts
+	by      way                         // clients come by the port for HTTP
 	with    string                      // name of the peer of a second server, or sameKind; "": there is one
 }
 
@@ -112,6 +113,7 @@ func rows(s scale) []row {
 	list = append(list, secondRows(s)...)
 	list = append(list, idleRows(s)...)
 	list = append(list, domainRow(s))
+	list = append(list, webRows(s)...)
 	list = append(list, bindingRows(s)...)
 	return append(list, relayRows(s)...)
 }

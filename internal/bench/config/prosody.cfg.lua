@@ -3,7 +3,7 @@ run_as_root = true
 daemonize = false
 pidfile = "{{.Dir}}/prosody.pid"
 data_path = "{{.Dir}}/data"
-modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "ping"; "register"; "register_ibr"; "posix";{{if .Managed}} "smacks";{{end}}{{if .Servers}} "dialback";{{end}} }
+modules_enabled = { "disco"; "roster"; "saslauth"; "tls"; "ping"; "register"; "register_ibr"; "posix";{{if .Managed}} "smacks";{{end}}{{if .Servers}} "dialback";{{end}}{{if .HTTP}} "bosh"; "websocket";{{end}} }
 modules_disabled = { {{if not .Servers}}"s2s";{{end}}{{if not .Stored}} "offline";{{end}} }
 interfaces = { "127.0.0.1" }
 local_interfaces = { "127.0.0.1" }
@@ -23,6 +23,13 @@ ssl = { key = "{{.Cert}}", certificate = "{{.Cert}}"{{if .Servers}}, cafile = "{
 {{- if .Component}}
 component_ports = { {{.Second}} }
 component_interfaces = { "127.0.0.1" }
+{{- end}}
+{{- if .HTTP}}
+http_ports = { {{.Second}} }
+http_interfaces = { "127.0.0.1" }
+https_ports = { }
+consider_bosh_secure = true
+consider_websocket_secure = true
 {{- end}}
 {{- if .Servers}}
 s2s_ports = { {{.Second}} }
