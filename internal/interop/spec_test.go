@@ -108,21 +108,21 @@ warning: FILE:15:13: listen[0].shaper: the shaper rule c2s_shaper is not defined
 warning: FILE:21:13: listen[1].access: the access rule c2s is not defined and denies everybody
 warning: FILE:22:13: listen[1].shaper: the shaper rule c2s_shaper is not defined and sets no limit
 warning: FILE:29:13: listen[2].shaper: the shaper rule s2s_shaper is not defined and sets no limit
+warning: FILE:39:14: listen[4].request_handlers["/bosh"]: mod_bosh is not in modules, which ejabberd needs: modules: {mod_bosh: {}}; its defaults apply on all virtual hosts
+warning: FILE:47:14: listen[5].request_handlers["/bosh"]: mod_bosh is not in modules, which ejabberd needs: modules: {mod_bosh: {}}; its defaults apply on all virtual hosts
 warning: FILE:53:23: outgoing_s2s_timeout: 10000 is taken for milliseconds; write 10000 ms, or 10000 s for seconds
-error: FILE:39:14: listen[4].request_handlers["/bosh"]: this build has no request handler mod_bosh
 error: FILE:46:15: listen[5].request_handlers["/admin"]: this build has no request handler ejabberd_web_admin
-error: FILE:47:14: listen[5].request_handlers["/bosh"]: this build has no request handler mod_bosh
-3 errors, 6 warnings
+1 error, 8 warnings
 `
 
 const specTransports = `
 warning: FILE:1:1: hosts: no virtual hosts: localhost is served
 warning: FILE:15:13: shaper_rules.c2s_shaper[0].none: the ACL admin is not defined and matches nobody
 warning: FILE:28:19: s2s_use_starttls: deprecated: means required, and that dialback is off; ejabberd wants required, and mod_s2s_dialback left out of modules
+warning: FILE:55:14: listen[4].request_handlers["/bosh"]: mod_bosh is not in modules, which ejabberd needs: modules: {mod_bosh: {}}; its defaults apply on all virtual hosts
 warning: FILE:59:13: listen[5].module: deprecated: use ejabberd_http with request_handlers: {/: ejabberd_xmlrpc}
 warning: FILE:60:22: listen[5].access_commands: has no effect any more; use api_permissions
 error: FILE:54:15: listen[4].request_handlers["/admin"]: this build has no request handler ejabberd_web_admin
-error: FILE:55:14: listen[4].request_handlers["/bosh"]: this build has no request handler mod_bosh
 error: FILE:56:14: listen[4].request_handlers["/mqtt"]: this build has no request handler mod_mqtt
-3 errors, 5 warnings
+2 errors, 6 warnings
 `

@@ -93,7 +93,10 @@ func (w *web) parts() []listen.Part {
 		}),
 		listen.TopSection(websocket.Defaults, w.sockets.Configure),
 		listen.TopSection(oauth.Defaults, w.oauth.Configure),
-		feature("mod_bosh", bosh.Defaults, w.bosh.Configure),
+		listen.ModuleSection("mod_bosh", bosh.Defaults, func(c listen.ModuleConfig[bosh.Options]) {
+			c.Listed = true // where it is mounted, it is on
+			w.bosh.Configure(switched(c))
+		}),
 		listen.ModuleSection("mod_http_api", api.Defaults, func(c listen.ModuleConfig[api.Options]) { w.api.Configure(c.Value) }),
 		listen.ModuleSection("mod_host_meta", hostmeta.Defaults, func(c listen.ModuleConfig[hostmeta.Options]) {
 			c.Listed = true // where it is mounted, it is on
