@@ -14,26 +14,25 @@ type report struct {
 // last few: it would have too many under way.
 func (s *session) acknowledge(p *request) {
 	have := p.rid - s.requests
-	if p.isExtra() {
+	switch {
+	case s.acks && p.ack == none:
+		have = s.answered
+	case s.acks:
+		have = min(p.ack, s.answered)
+		s.missing(p)
+	case p.isExtra():
 		have--
 	}
-	if s.acks {
-		have = max(have, min(p.ack, s.answered))
-		switch {
-		case p.ack == none && p.rid > s.first: // it has them all
-			have = s.answered
-		case p.ack < s.answered && p.rid > s.first:
-			s.missing(p)
-		}
-	}
+	s.acked = max(s.acked, have)
 	for _, a := range s.cache {
-		if a.rid <= have {
+		if a.rid <= s.acked {
 			s.arrived(a)
 		}
 	}
 }
 
-// missing answers a request at once, with a report of an answer that may be lost.
+// missing answers a request at once, with a report of an answer that may be lost, if one
+// may be. The caller holds mu.
 func (s *session) missing(p *request) {
 	for _, a := range s.cache {
 		if a.rid == p.ack+1 {

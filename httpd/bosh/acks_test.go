@@ -77,3 +77,25 @@ func TestReport(t *testing.T) {
 		})
 	}
 }
+
+// What is not acknowledged is kept for longer, up to a bound.
+func TestUnacknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		c, s := r.open("ack='1' wait='0'")
+		var requests, answers []string
+		for range 20 {
+			requests = append(requests, c.next("ack='1000'", message))
+			answers = append(answers, r.post(requests[len(requests)-1]).text)
+			if _, err := s.Read(); err != nil {
+				t.Error(err)
+			}
+		}
+		r.post(requests[4]).is(t, answers[4])
+		r.post(c.next("ack='1010'", message))
+		r.post(requests[10]).is(t, answers[10])
+		r.post(requests[9]).ends(t, "item-not-found")
+		_ = s.end()
+	})
+}

@@ -60,13 +60,13 @@ type answer struct {
 	key    []byte // of the request
 	repeat int    // how often that was sent again
 	out    bool   // it has elements of the Write under way, and was not taken
-	last   bool   // it ends the session
-	hangUp bool   // and the connection is closed
+	last   bool   // with it the client knows that the session ends
+	hangUp bool   // the connection ends with it
 }
 
 // terminal returns the answer that ends a session, or says that there is none.
 func terminal(c condition, legacy bool) *answer {
-	a := &answer{last: true}
+	a := new(answer)
 	if legacy {
 		a.status = c.status()
 	}
@@ -93,7 +93,7 @@ func (s *session) farewell(e *stanza.StreamError) *answer {
 	b = append(b, remoteStreamError...)
 	b = append(b, "'>"...)
 	b = xmppstream.AppendStreamError(b, e, true)
-	return &answer{body: append(b, bodyClose...), last: true}
+	return &answer{body: append(b, bodyClose...)}
 }
 
 // compose makes the answer to a request, which is the oldest. The caller holds mu.

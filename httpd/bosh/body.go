@@ -44,7 +44,8 @@ type body struct {
 
 	name     []byte // of the element, as it was written
 	prefixes []xmlstream.Decl
-	empty    bool // the start tag is all
+	empty    bool  // the start tag is all
+	err      error // what is wrong with an attribute, nil for nothing
 }
 
 // errBody says what is wrong with a body.
@@ -86,7 +87,8 @@ type tagParser struct {
 	buf    []byte
 }
 
-// parse takes the start tag b apart, as endOfTag has found it.
+// parse takes the start tag b apart, as endOfTag has found it. What is wrong with the
+// values of attributes is in the result.
 func (p *tagParser) parse(b []byte) (body, error) {
 	b, err := afterDeclaration(b)
 	if err != nil {
@@ -104,7 +106,7 @@ func (p *tagParser) parse(b []byte) (body, error) {
 	x := body{rid: none, ack: none, pause: none, wait: none, hold: none, empty: empty}
 	for i := range e.Attrs {
 		if err := x.attribute(&e.Attrs[i]); err != nil {
-			return body{}, err
+			x.err = err
 		}
 	}
 	return x, x.scope(p.buf, &e.Start)

@@ -32,6 +32,9 @@ func readBody(text string, limits xmlstream.Limits) (said, error) {
 		return said{}, err
 	}
 	x := r.body
+	if x.err != nil {
+		return said{}, x.err
+	}
 	s := said{
 		string(x.sid), string(x.key), string(x.newKey), string(x.to), string(x.from), string(x.lang), string(x.version), string(x.ver), string(x.content),
 		x.rid, x.ack, x.pause, x.wait, x.hold, x.terminate, x.restart, nil,

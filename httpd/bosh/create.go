@@ -24,10 +24,11 @@ var creationLimits = xmlstream.Limits{Bytes: 8 << 10, Elements: 32}
 
 // create makes a session, or says why not.
 func (h *Handler) create(x *reader, r *http.Request, i httpd.Info) (*session, *request, condition) {
-	switch err := x.readRest(r.Body, creationLimits.Bytes); {
-	case err == errTooLarge:
-		return nil, nil, policyViolation
-	case err != nil, x.body.terminate:
+	err := x.readRest(r.Body, creationLimits.Bytes)
+	switch {
+	case err != nil:
+		return nil, nil, conditionOf(err)
+	case x.body.err != nil, x.body.terminate:
 		return nil, nil, badRequest
 	}
 	s, c := h.newSession(&x.body, i)
@@ -81,7 +82,7 @@ func (h *Handler) newSession(x *body, i httpd.Info) (*session, condition) {
 		wait:       maxWait,
 		hold:       maxHold,
 		inactivity: seconds(o.MaxInactivity), maxPause: seconds(o.MaxPause), maxConcat: int(max(o.MaxConcat, 0)),
-		first: x.rid, top: x.rid, processed: x.rid, answered: x.rid - 1,
+		top: x.rid, processed: x.rid, answered: x.rid - 1, acked: x.rid - 1,
 		closed: make(chan struct{}),
 	}
 	if i.Client.IsValid() {

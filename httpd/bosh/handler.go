@@ -14,7 +14,11 @@ import (
 )
 
 // Handler is an http.Handler for clients of XMPP. Its path is that at which it is
-// mounted, and none below.
+// mounted, and none below. Create it with New. It is safe for concurrent use.
+//
+// Requests wait for up to 300 s, as the client wants. A server that is no httpd.Server
+// must let them (http.Server.WriteTimeout), and should bound how long a client may take to
+// read an answer; Shutdown belongs to its end.
 type Handler struct {
 	h       Host
 	log     *slog.Logger
@@ -30,7 +34,8 @@ type Handler struct {
 	running  sync.WaitGroup // sessions of ctx
 }
 
-// Bounds of the sessions of clients that have not logged in.
+// Bounds of the sessions of clients that have not logged in, which cost them no
+// connection.
 const (
 	maxYoung         = 20_000
 	maxYoungOfClient = 1000

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -137,6 +138,26 @@ func TestGzip(t *testing.T) {
 			_ = s.end()
 		})
 	}
+}
+
+// A request that is cut off is none: the client sends it again.
+func TestCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		c, s := r.open("")
+		request := c.next("", message)
+		for _, n := range []int{10, len(request) / 2, len(request) - 1} {
+			body := io.MultiReader(strings.NewReader(request[:n]), iotest.ErrReader(io.ErrUnexpectedEOF))
+			r.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/bosh", body))
+		}
+		p := r.start(request)
+		if in, err := s.Read(); err != nil || in.Stanza == nil {
+			t.Errorf("got %+v, %v, want the message", in, err)
+		}
+		_ = s.end()
+		p.wait()
+	})
 }
 
 // A session that began encrypted is not gone on with in the clear, and not ended either.

@@ -137,7 +137,7 @@ func isStanza(e *xmlstream.Element) bool {
 // conditionOf returns what a client is told of a body that is wrong.
 func conditionOf(err error) condition {
 	var s *xmlstream.SyntaxError
-	if errors.As(err, &s) && s.Kind.Condition() == string(stanza.StreamPolicyViolation) {
+	if err == errTooLarge || errors.As(err, &s) && s.Kind.Condition() == string(stanza.StreamPolicyViolation) {
 		return policyViolation
 	}
 	return badRequest

@@ -1,7 +1,6 @@
 package bosh
 
 import (
-	"io"
 	"net/http"
 
 	"github.com/tidewaiter/tidewaiter/httpd"
@@ -67,36 +66,44 @@ func (h *Handler) receive(x *reader, r *http.Request, i httpd.Info) (*session, *
 	case s.peer.Secure && !i.Secure: // XEP-0124, section 19.1
 		return nil, nil, &answer{status: http.StatusForbidden, hangUp: true}
 	}
+	limits := s.bounds()
+	err := x.readRest(r.Body, min(2*limits.Bytes, maxBody)+maxTag)
+	if err != nil && err != errTooLarge { // the client may send it again
+		return nil, nil, terminal(badRequest, true)
+	}
 	p := x.request()
-	if c := s.fill(p, x, r.Body); c != "" {
-		s.refuse(p, c)
+	if err == nil {
+		err = s.fill(p, x, limits)
+	}
+	if err != nil {
+		s.refuse(p, conditionOf(err))
 	} else {
 		s.arrive(p)
 	}
 	return s, p, nil
 }
 
-// fill adds to a request what its body has, or says what is wrong with that.
-func (s *session) fill(p *request, x *reader, src io.Reader) condition {
+// bounds returns the limits of what the client may send now.
+func (s *session) bounds() xmlstream.Limits {
 	s.mu.Lock()
-	limits := s.limits
-	s.mu.Unlock()
-	err := x.readRest(src, min(2*limits.Bytes, maxBody)+maxTag)
+	defer s.mu.Unlock()
+	return s.limits
+}
+
+// fill adds to a request what its body has.
+func (s *session) fill(p *request, x *reader, limits xmlstream.Limits) (err error) {
 	switch {
-	case err == errTooLarge:
-		return policyViolation
-	case err != nil, p.rid == none:
-		return badRequest
+	case x.body.err != nil:
+		return x.body.err
+	case p.rid == none:
+		return errBody("no rid")
 	case x.body.restart: // what else there is does not count (XEP-0206, section 5)
 		p.add(item{header: s.header(&x.body)})
 	default:
 		err = s.elements(p, x, limits)
 	}
-	if err != nil {
-		return conditionOf(err)
-	}
 	p.empty = len(p.items) == 0 && !p.isExtra()
-	return ""
+	return err
 }
 
 // elements adds the payload.

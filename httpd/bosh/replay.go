@@ -61,16 +61,20 @@ func (s *session) replace(list []*request, i int, p *request, now time.Time) {
 	s.flush(now)
 }
 
-// remember keeps an answer to be asked for again. The caller holds mu.
+// remember keeps an answer to be asked for again: as many as a client may lose, within the
+// bound. One that was not taken is kept in any case. The caller holds mu.
 func (s *session) remember(a *answer, now time.Time) {
 	a.at = now
 	s.cache = append(s.cache, a)
-	old := max(0, len(s.cache)-int(s.requests))
-	size := 0
-	for i := len(s.cache) - 1; i >= old; i-- {
-		if size += len(s.cache[i].body); size > maxCached && i < len(s.cache)-1 && !s.cache[i].out {
+	last := len(s.cache) - 1
+	keep := s.requests
+	if s.acks {
+		keep = min(max(keep, a.rid-s.acked), maxUnacked)
+	}
+	old, size := max(0, last+1-int(keep)), len(a.body)
+	for i := last - 1; i >= old; i-- {
+		if size += len(s.cache[i].body); size > maxCached && !s.cache[i].out {
 			old = i + 1
-			break
 		}
 	}
 	s.drop(old)

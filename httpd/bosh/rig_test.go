@@ -170,14 +170,14 @@ const empty = "<body xmlns='http://jabber.org/protocol/httpbind'/>"
 type client struct {
 	*rig
 	sid string
-	rid int
+	rid int64
 }
 
 const ridBefore = 1000
 
 // body returns one with attributes and a payload.
-func body(rid int, attrs, payload string) string {
-	return "<body xmlns='http://jabber.org/protocol/httpbind' rid='" + strconv.Itoa(rid) + "' " + attrs + ">" + payload + "</body>"
+func body(rid int64, attrs, payload string) string {
+	return "<body xmlns='http://jabber.org/protocol/httpbind' rid='" + strconv.FormatInt(rid, 10) + "' " + attrs + ">" + payload + "</body>"
 }
 
 // creation asks for a session with further attributes.
@@ -223,7 +223,7 @@ func (c *client) next(attrs, payload string) string {
 	return c.body(c.rid, attrs, payload)
 }
 
-func (c *client) body(rid int, attrs, payload string) string {
+func (c *client) body(rid int64, attrs, payload string) string {
 	return body(rid, "sid='"+c.sid+"' "+attrs, payload)
 }
 

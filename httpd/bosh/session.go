@@ -18,6 +18,7 @@ const (
 	maxElements = 1000      // in one request
 	maxInbound  = 64 << 10  // bytes that were received and not read, if not of one request
 	maxCached   = 512 << 10 // bytes of answers that may be asked for again, if not of one
+	maxUnacked  = 16        // answers that are kept for a client that acknowledges them
 	maxRepeats  = 16        // of one request
 	itemSize    = 128       // bytes that an element takes besides its own
 )
@@ -50,8 +51,8 @@ type session struct {
 	limits xmlstream.Limits
 	keys   keys
 
-	first                    int64 // that created it
 	top, processed, answered int64
+	acked                    int64      // answers up to this one have come to the client
 	early                    []*request // received and not yet taken
 	held                     []*request // taken and not yet answered, in their order
 	cache                    []*answer  // the last ones, in their order

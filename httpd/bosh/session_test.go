@@ -1,6 +1,7 @@
 package bosh_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -118,7 +119,7 @@ func TestNoSession(t *testing.T) {
 		{"no rid of a legacy client", "<body xmlns='http://jabber.org/protocol/httpbind' to='a.test'/>", "bad-request", 400},
 		{"rid 0", body(0, "ver='1.6' to='a.test'", ""), "bad-request", 200},
 		{"rid too high", strings.Replace(body(1, "ver='1.6' to='a.test'", ""), "rid='1'", "rid='9007199254740992'", 1), "bad-request", 200},
-		{"negative rid", body(-1, "ver='1.6' to='a.test'", ""), "bad-request", 400},
+		{"negative rid", body(-1, "ver='1.6' to='a.test'", ""), "bad-request", 200},
 		{"ends at once", body(1, "ver='1.6' to='a.test' type='terminate'", ""), "bad-request", 200},
 		{"ver", body(1, "ver='1' to='a.test'", ""), "bad-request", 200},
 		{"content", body(1, "ver='1.6' to='a.test' content='text/xml&#10;X: y'", ""), "bad-request", 200},
@@ -131,9 +132,9 @@ func TestNoSession(t *testing.T) {
 		{"no XML", "body", "bad-request", 400},
 		{"another element", "<message rid='1'/>", "bad-request", 400},
 		{"another namespace", strings.Replace(creation(""), "httpbind", "bind", 1), "bad-request", 400},
-		{"bad number", creation("wait='x'"), "bad-request", 400},
+		{"bad number", creation("ver='1.6' wait='x'"), "bad-request", 200},
 		{"bad boolean", creation("xmpp:restart='2'"), "bad-request", 400},
-		{"bad key", creation("newkey='1'"), "bad-request", 400},
+		{"bad key", creation("newkey='1' ver='1.6'"), "bad-request", 200},
 		{"endless tag", "<body a='" + strings.Repeat("x", 5000), "bad-request", 400},
 		{"DTD", "<!DOCTYPE body>" + creation(""), "bad-request", 400},
 		{"Latin-1", "<?xml version='1.0' encoding='ISO-8859-1'?>" + creation(""), "bad-request", 400},
@@ -405,17 +406,73 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Whoever serves the stream and does not close it loses it, and so does one who panics.
-func TestNotClosed(t *testing.T) {
+// What is written after the client's end goes with the answer to that.
+func TestLastWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, bosh.Defaults())
 		defer r.end()
 		c, s := r.open("")
-		p := c.send("", "")
-		synctest.Wait()
-		s.over <- errTest
-		p.wait().ends(t, "internal-server-error")
+		p := c.send("type='terminate'", "")
+		if _, err := s.Read(); err != io.EOF {
+			t.Errorf("got %v, want io.EOF", err)
+		}
+		if err := s.Write(batch(message)); err != nil {
+			t.Error(err)
+		}
+		p.wait().is(t, "<body xmlns='http://jabber.org/protocol/httpbind' type='terminate'>"+message+"</body>")
+		c.ask("", "").ends(t, "item-not-found")
+		if err := s.end(); err != nil {
+			t.Errorf("Close: got %v", err)
+		}
 	})
+}
+
+// A page that is left ends its session and does not wait for the answer.
+func TestTerminateAndGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		c, s := r.open("")
+		p := c.send("type='terminate'", "<presence type='unavailable'/>")
+		synctest.Wait()
+		p.hangUp()
+		began := time.Now()
+		if in, err := s.Read(); err != nil || in.Stanza == nil {
+			t.Errorf("got %+v, %v, want the presence", in, err)
+		}
+		if _, err := s.Read(); err != io.EOF {
+			t.Errorf("got %v, want io.EOF", err)
+		}
+		if err := s.Write(batch(message)); err == nil {
+			t.Error("Write: got no error, and nobody is there")
+		}
+		_ = s.end()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %v, want some 1 s", took)
+		}
+	})
+}
+
+// Whoever serves the stream and does not close it loses it, and so does one who panics.
+func TestNotClosed(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		bubble(t, map[bool]string{false: "returns", true: "panics"}[panics], func(t *testing.T) {
+			h := bosh.New(bosh.Host{Serve: func(_ context.Context, s stanza.Transport) error {
+				_, _ = s.Open()
+				_ = s.Header(stanza.Header{}, batch("<f/>"))
+				_, _ = s.Read()
+				if panics {
+					panic("ouch")
+				}
+				return errTest
+			}})
+			r := &rig{t: t, handler: h}
+			defer r.end()
+			c := &client{r, r.post(creation("ver='1.6'")).attributes()["sid"], ridBefore}
+			c.ask("", message).ends(t, "internal-server-error")
+			c.ask("", message).ends(t, "item-not-found")
+		})
+	}
 }
 
 // Multiple streams are refused as the standard wants: what asks for one asks for nothing.

@@ -68,10 +68,23 @@ func (s *session) judge(p *request, now time.Time) condition {
 	case waiting > allowed:
 		return policyViolation
 	case s.polls() && soon && s.prev.empty && !s.prev.paid && s.prev.rid == p.rid-1,
-		!s.polls() && soon && waiting == s.requests:
+		!s.polls() && soon && waiting == s.requests && s.isWaiting(p.rid-1):
 		return policyViolation
 	}
 	return ""
+}
+
+// isWaiting says whether a request waits for its answer, and has a connection to wait on:
+// who loads a page again breaks one off, and makes the next.
+func (s *session) isWaiting(rid int64) bool {
+	for _, list := range [][]*request{s.held, s.early} {
+		for _, p := range list {
+			if p.rid == rid {
+				return !p.gone
+			}
+		}
+	}
+	return false
 }
 
 // polls says whether requests are answered at once (XEP-0124, section 12).

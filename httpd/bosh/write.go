@@ -64,8 +64,9 @@ func (s *session) Header(h stanza.Header, batch stanza.Batch) error {
 // Write implements stanza.Transport.
 //
 // While the client stays away between two requests, as it may, the write deadline stands
-// still: the session ends if that takes too long. It does not if it was moved forward, or
-// while Write waits: somebody is in a hurry then.
+// still: if the client stays away for too long the session ends, and Write with it. Only a
+// deadline that was moved forward, or is set while Write waits, counts at any time: somebody
+// is in a hurry then.
 func (s *session) Write(b stanza.Batch) error { return s.write(nil, b) }
 
 func (s *session) write(h *stanza.Header, b stanza.Batch) error {
@@ -172,6 +173,7 @@ func (s *session) goodbye(reason *stanza.StreamError) error {
 		o.Broadcast()
 	}
 	s.bye = s.farewell(reason)
+	s.bye.last = true
 	s.flush(time.Now())
 	s.await(func() bool { return s.byeTaken || s.leaving && s.here == 0 })
 	switch {
