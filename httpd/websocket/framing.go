@@ -1,6 +1,10 @@
 package websocket
 
 import (
+	"bytes"
+	"regexp"
+	"strings"
+
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -41,6 +45,25 @@ func appendOpen(dst []byte, h stanza.Header) []byte {
 		dst = append(dst, '\'')
 	}
 	return append(dst, "/>"...)
+}
+
+// appendClose adds a <close/> that sends the client elsewhere (RFC 7395, section 3.6.1).
+func appendClose(dst []byte, uri string) []byte {
+	dst = append(dst, "<close xmlns='"+nsFraming+"' see-other-uri='"...)
+	return append(stanza.AppendEscaped(dst, uri), "'/>"...)
+}
+
+// declaration is an XML declaration that says nothing new (XML 1.0, section 2.8).
+var declaration = regexp.MustCompile(strings.NewReplacer(" = ", `[ \t\r\n]*=[ \t\r\n]*`, "  ", `[ \t\r\n]*`, " ", `[ \t\r\n]+`).Replace(
+	`^<\?xml version = ('1\.0'|"1\.0")( encoding = ('(?i:utf-8)'|"(?i:utf-8)"))?( standalone = ('(yes|no)'|"(yes|no)"))?  \?>  `))
+
+// withoutDeclaration returns a message without its XML declaration, which clients should
+// leave out but need not (RFC 7395, section 3.3.3).
+func withoutDeclaration(b []byte) []byte {
+	if !bytes.HasPrefix(b, []byte("<?xml")) {
+		return b
+	}
+	return b[len(declaration.Find(b)):]
 }
 
 // isStanza says whether an element is a stanza.

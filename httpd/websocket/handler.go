@@ -90,7 +90,7 @@ func (s *settings) lets(origin []string) bool {
 
 // accept makes a stream of a request.
 func (h *Handler) accept(w http.ResponseWriter, r *http.Request, set *settings) {
-	conn, err := wsock.Accept(w, r, subprotocol)
+	conn, err := wsock.Accept(w, r, wsock.Terms{Subprotocols: []string{subprotocol}, Deflate: set.Compression})
 	if err != nil {
 		return // the client was told
 	}

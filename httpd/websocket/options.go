@@ -19,6 +19,11 @@ type Options struct {
 	// Timeout is how long nothing may come from a client, answers to pings included.
 	// Default: 5 min.
 	Timeout time.Duration `conf:"websocket_timeout,top"`
+
+	// Compression lets clients have messages compressed (RFC 7692: permessage-deflate),
+	// each by itself, so that nothing is kept for a connection. What a client sends may
+	// be no larger decompressed than otherwise. An extension. Default: false.
+	Compression bool `conf:"websocket_compression,top"`
 }
 
 // Defaults returns the options of a configuration that sets none.

@@ -13,7 +13,6 @@ import (
 	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/wsock"
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
-	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 	"github.com/tidewaiter/tidewaiter/shaper"
 )
@@ -22,11 +21,13 @@ import (
 type transport struct {
 	conn   *wsock.Conn
 	shaped *shaper.Conn
+	growth *growth // nil: messages are not compressed
 	peer   stanza.Peer
 	watch  *watch
 
 	reading turn // of Open and Read, and Close at its end
 	jids    stanza.JIDCache
+	spoken  atomic.Bool // the client has sent something that was to be a stream header
 	ended   atomic.Bool // the client has closed its stream
 
 	writing turn // of Header, Write and Close
@@ -35,7 +36,7 @@ type transport struct {
 	mu      sync.Mutex // guards what follows, never held during I/O
 	limits  xmlstream.Limits
 	writeBy time.Time
-	opened  int // number of headers that the client was asked for
+	opened  int // number of headers that we shall have sent
 	headers int // number of headers that we sent
 	closing bool
 
@@ -61,6 +62,9 @@ func newTransport(conn *wsock.Conn, i httpd.Info, set *settings) *transport {
 		t.peer.Addr = netip.AddrPortFrom(i.Client, 0)
 	}
 	conn.Wrap(t.shaped)
+	if conn.Deflates() {
+		t.growth = newGrowth()
+	}
 	t.SetLimits(stanza.Limits{})
 	t.watch = newWatch(conn, set)
 	return t
@@ -77,10 +81,13 @@ var parsers = sync.Pool{New: func() any { return new(xmlstream.Parser) }}
 
 // next waits for the next message and hands it to f. There is no buffer and no parser
 // while it waits.
-func (t *transport) next(header bool, f func(*xmlstream.Element) error) error {
+func (t *transport) next(f func(*xmlstream.Element) error) error {
 	t.reading.take()
 	defer t.reading.give()
 	if err := t.shaped.WaitCredit(); err != nil {
+		return err
+	}
+	if err := t.growth.wait(); err != nil {
 		return err
 	}
 	if err := t.conn.Rest(); err != nil {
@@ -88,9 +95,6 @@ func (t *transport) next(header bool, f func(*xmlstream.Element) error) error {
 	}
 	t.mu.Lock()
 	limits, closing := t.limits, t.closing
-	if header {
-		t.opened++
-	}
 	t.mu.Unlock()
 	if closing {
 		return net.ErrClosed
@@ -104,6 +108,8 @@ func (t *transport) message(limits xmlstream.Limits, f func(*xmlstream.Element) 
 	if err != nil {
 		return t.failed(err)
 	}
+	t.spoken.Store(true)
+	t.growth.add(t.conn.Grown())
 	if op != wsock.Text {
 		return t.failed(&wsock.Error{Code: wsock.StatusUnsupported, Text: "messages are text"})
 	}
@@ -112,7 +118,7 @@ func (t *transport) message(limits xmlstream.Limits, f func(*xmlstream.Element) 
 	}
 	p := parsers.Get().(*xmlstream.Parser)
 	defer parsers.Put(p)
-	e, err := p.Parse(b, stanza.NSClient, limits) // not all clients write the namespace
+	e, err := p.Parse(withoutDeclaration(b), stanza.NSClient, limits) // not all clients write the namespace
 	if err != nil {
 		return syntaxError(err)
 	}
@@ -135,6 +141,7 @@ func (t *transport) failed(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
+	t.spoken.Store(true)
 	condition := stanza.StreamBadFormat
 	switch e.Code {
 	case wsock.StatusTooBig:
@@ -159,7 +166,11 @@ func syntaxError(err error) error {
 
 // Open implements stanza.Transport.
 func (t *transport) Open() (h stanza.Header, err error) {
-	err = t.next(true, func(e *xmlstream.Element) error {
+	t.spoken.Store(false)
+	t.mu.Lock()
+	t.opened = t.headers + 1
+	t.mu.Unlock()
+	err = t.next(func(e *xmlstream.Element) error {
 		h, err = parseOpen(e)
 		return err
 	})
@@ -168,7 +179,7 @@ func (t *transport) Open() (h stanza.Header, err error) {
 
 // Read implements stanza.Transport.
 func (t *transport) Read() (in stanza.Incoming, err error) {
-	err = t.next(false, func(e *xmlstream.Element) error {
+	err = t.next(func(e *xmlstream.Element) error {
 		in.Size = len(e.Raw)
 		if isStanza(e) {
 			in.Stanza, err = stanza.FromElement(e, &t.jids)
@@ -218,17 +229,17 @@ func (t *transport) write(first []byte, batch stanza.Batch) error {
 	if len(first) == 0 && len(batch.Ends) == 0 {
 		return nil
 	}
-	t.werr = t.conn.Write(func(dst []byte) []byte { return appendFrames(dst, first, batch) })
+	t.werr = t.conn.Write(func(dst []byte) []byte { return t.appendFrames(dst, first, batch) })
 	return t.werr
 }
 
-func appendFrames(dst, first []byte, batch stanza.Batch) []byte {
+func (t *transport) appendFrames(dst, first []byte, batch stanza.Batch) []byte {
 	if len(first) > 0 {
-		dst = wsock.AppendFrame(dst, wsock.Text, first)
+		dst = t.conn.AppendMessage(dst, wsock.Text, first)
 	}
 	from := 0
 	for _, end := range batch.Ends {
-		dst = wsock.AppendFrame(dst, wsock.Text, batch.Bytes[from:end])
+		dst = t.conn.AppendMessage(dst, wsock.Text, batch.Bytes[from:end])
 		from = end
 	}
 	return dst
@@ -241,6 +252,7 @@ func (t *transport) SetReadDeadline(d time.Time) error {
 	if t.closing {
 		return nil
 	}
+	t.growth.setDeadline(d)
 	return t.conn.SetReadDeadline(d)
 }
 
@@ -269,111 +281,13 @@ func (t *transport) SetLimits(l stanza.Limits) {
 }
 
 // SetRate implements stanza.Transport.
-func (t *transport) SetRate(r shaper.Rate) { t.shaped.SetRate(r) }
+func (t *transport) SetRate(r shaper.Rate) {
+	t.shaped.SetRate(r)
+	t.growth.setRate(r)
+}
 
 // Standalone implements stanza.Transport: true.
 func (t *transport) Standalone() bool { return true }
 
 // Peer implements stanza.Transport.
 func (t *transport) Peer() stanza.Peer { return t.peer }
-
-// closeTimeout is the longest that Close takes.
-const closeTimeout = time.Second
-
-// Close implements stanza.Transport (RFC 7395, sections 3.5 and 3.6).
-func (t *transport) Close(reason *stanza.StreamError) error {
-	t.mu.Lock()
-	again := t.closing
-	t.closing = true
-	late := t.headers == 0 || t.headers < t.opened
-	limit := closeTimeout
-	if !t.writeBy.IsZero() {
-		limit = min(limit, time.Until(t.writeBy))
-	}
-	t.mu.Unlock()
-	if again {
-		<-t.closed
-		return t.closeErr
-	}
-	defer close(t.closed)
-	t.shaped.SetRate(shaper.Rate{})
-	cut := time.AfterFunc(max(limit, 1), t.conn.Cut) // whoever waits below is woken
-	defer cut.Stop()
-	t.closeErr = t.goodbye(reason, late)
-	if t.closeErr == nil {
-		_ = t.conn.SetReadDeadline(time.Now().Add(limit / 2)) // there is something to write after it
-		t.reading.take()
-		defer t.reading.give()
-		t.awaitEnd()
-		_ = t.conn.SetReadDeadline(time.Time{}) // until cut
-		if t.conn.WriteClose(status(reason)) == nil {
-			t.conn.Drain(drainBudget)
-			_ = t.conn.Close()
-		}
-	}
-	t.conn.Cut()
-	return t.closeErr
-}
-
-// goodbye ends our side of the stream.
-func (t *transport) goodbye(reason *stanza.StreamError, late bool) error {
-	t.writing.take()
-	defer t.writing.give()
-	if t.werr != nil {
-		return t.werr
-	}
-	t.werr = t.conn.Write(func(dst []byte) []byte {
-		if late && reason != nil {
-			dst = wsock.AppendFrame(dst, wsock.Text, appendOpen(nil, stanza.Header{ID: xmppstream.NewStreamID(), Version: "1.0"}))
-		}
-		if reason != nil {
-			dst = wsock.AppendFrame(dst, wsock.Text, xmppstream.AppendStreamError(nil, reason, true))
-		}
-		if late && reason == nil {
-			return dst
-		}
-		return wsock.AppendFrame(dst, wsock.Text, []byte(closeTag))
-	})
-	return t.werr
-}
-
-// status returns the status to close the connection with.
-func status(reason *stanza.StreamError) (code int, text string) {
-	var e *wsock.Error
-	switch {
-	case reason == nil:
-		return wsock.StatusNormal, ""
-	case errors.As(reason.Err, &e):
-		return e.Code, e.Text
-	case reason.Condition == stanza.StreamSystemShutdown:
-		return wsock.StatusGoingAway, ""
-	case reason.Condition == stanza.StreamInternalServerError:
-		return wsock.StatusInternal, ""
-	}
-	return wsock.StatusPolicyViolation, string(reason.Condition)
-}
-
-// What Close reads to find the client's end: messages until that of the stream, and then
-// bytes until that of the connection.
-const (
-	closeBudget = 100
-	drainBudget = 1 << 20
-)
-
-// awaitEnd reads on until the client has closed its side of the stream. The caller has the
-// turn to read.
-func (t *transport) awaitEnd() {
-	t.mu.Lock()
-	limits := t.limits
-	t.mu.Unlock()
-	for range closeBudget {
-		if t.ended.Load() {
-			return
-		}
-		err := t.message(limits, func(*xmlstream.Element) error { return nil })
-		var e *stanza.StreamError
-		if err != nil && (!errors.As(err, &e) || errors.As(e.Err, new(*wsock.Error))) {
-			return // the connection has ended, or there are no messages any more
-		}
-	}
-}

@@ -18,21 +18,45 @@ import (
 
 // IsUpgrade says whether a request wants to be a WebSocket.
 func IsUpgrade(r *http.Request) bool {
-	return slices.ContainsFunc(r.Header["Upgrade"], func(v string) bool { return strings.EqualFold(strings.TrimSpace(v), "websocket") })
+	return contains(r.Header["Upgrade"], func(v string) bool { return strings.EqualFold(v, "websocket") })
 }
 
-// Accept makes a WebSocket of a request, for one of the subprotocols that the client
-// offers: the first of ours that is among them. It has answered the request when it
-// returns an error. The caller has looked at the Origin.
-func Accept(w http.ResponseWriter, r *http.Request, subprotocols ...string) (*Conn, error) {
-	if !offers(r, subprotocols) {
-		err := errors.New("the client offers no subprotocol of ours; we speak " + strings.Join(subprotocols, ", "))
+// contains says whether one of the elements of lists is as f wants it.
+func contains(fields []string, f func(string) bool) bool {
+	for _, v := range fields {
+		for item := range strings.SplitSeq(v, ",") {
+			if f(strings.TrimSpace(item)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Terms are what a server offers to its clients.
+type Terms struct {
+	// Subprotocols are those of which one is agreed on: the first that the client
+	// offers.
+	Subprotocols []string
+
+	// Deflate lets messages be compressed (RFC 7692), where the client wants that.
+	Deflate bool
+}
+
+// Accept makes a WebSocket of a request. It has answered the request when it returns an
+// error. The caller has looked at the Origin.
+func Accept(w http.ResponseWriter, r *http.Request, terms Terms) (*Conn, error) {
+	offered, err := check(r, terms.Subprotocols)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return nil, err
 	}
 	t := &taker{ResponseWriter: w}
+	if terms.Deflate {
+		t.extension = acceptDeflate(offered)
+	}
 	shake, err := websocket.Accept(t, r, &websocket.AcceptOptions{
-		Subprotocols: subprotocols, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
+		Subprotocols: terms.Subprotocols, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		if t.conn != nil {
@@ -42,25 +66,44 @@ func Accept(w http.ResponseWriter, r *http.Request, subprotocols ...string) (*Co
 	}
 	protocol := shake.Subprotocol()
 	_ = shake.CloseNow() // it has no connection
-	return newConn(t.conn, t.early, protocol), nil
+	c := newConn(t.conn, t.early, protocol)
+	c.deflate = t.extension != ""
+	return c, nil
 }
 
-func offers(r *http.Request, subprotocols []string) bool {
-	for _, v := range r.Header["Sec-Websocket-Protocol"] {
-		for p := range strings.SplitSeq(v, ",") {
-			if slices.ContainsFunc(subprotocols, func(s string) bool { return strings.EqualFold(s, strings.TrimSpace(p)) }) {
-				return true
-			}
-		}
+// check refuses what the library lets pass (RFC 6455, sections 9.1 and 11.3.5), and
+// returns the extensions that the client offers.
+func check(r *http.Request, subprotocols []string) ([]extension, error) {
+	if len(r.Header["Sec-Websocket-Version"]) > 1 {
+		return nil, errors.New("more than one version")
 	}
-	return false
+	offered, ok := parseExtensions(r.Header)
+	if !ok {
+		return nil, errors.New("malformed extensions")
+	}
+	ours := func(p string) bool {
+		return slices.ContainsFunc(subprotocols, func(s string) bool { return strings.EqualFold(s, p) })
+	}
+	if !contains(r.Header["Sec-Websocket-Protocol"], ours) {
+		return nil, errors.New("the client offers no subprotocol of ours; we speak " + strings.Join(subprotocols, ", "))
+	}
+	return offered, nil
 }
 
 // taker is the http.ResponseWriter of the handshake. It keeps the connection.
 type taker struct {
 	http.ResponseWriter
-	conn  net.Conn
-	early []byte // what the client has sent already
+	conn      net.Conn
+	early     []byte // what the client has sent already
+	extension string // that was agreed on
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (t *taker) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols && t.extension != "" {
+		t.Header().Set("Sec-WebSocket-Extensions", t.extension)
+	}
+	t.ResponseWriter.WriteHeader(status)
 }
 
 // Hijack implements http.Hijacker.

@@ -38,7 +38,7 @@ var servers = map[string]func(w http.ResponseWriter, r *http.Request){
 		}
 	},
 	"wsock": func(w http.ResponseWriter, r *http.Request) {
-		c, err := Accept(w, r, "a")
+		c, err := Accept(w, r, Terms{Subprotocols: []string{"a"}})
 		if err != nil {
 			return
 		}

@@ -15,17 +15,21 @@ import (
 type Conn struct {
 	conn     net.Conn
 	protocol string
+	deflate  bool                // messages may be compressed
 	waiter   netserve.ReadWaiter // nil: nobody can wait without a buffer
 
 	// What follows is of the goroutine that reads.
-	buf   *[]byte // what was read is buf[r:w]; nil: nothing
-	r, w  int
-	idle  []byte // what it waits with where waiter is nil
-	early []byte // what was read before there was a buffer
-	whole []byte // a message in several frames, or one that buf has no room for
-	kind  Op     // of whole
-	mixed bool   // whole has frames, and goes on
-	over  error  // io.EOF or an *Error: there are no messages any more
+	buf    *[]byte // what was read is buf[r:w]; nil: nothing
+	r, w   int
+	idle   []byte  // what it waits with where waiter is nil
+	early  []byte  // what was read before there was a buffer
+	whole  []byte  // a message in several frames, or one that buf has no room for
+	plain  *[]byte // a message that was decompressed; nil: none
+	grown  int     // by so many bytes
+	kind   Op      // of whole
+	packed bool    // so is whole: it is compressed
+	mixed  bool    // whole has frames, and goes on
+	over   error   // io.EOF or an *Error: there are no messages any more
 
 	writing turn
 	werr    error // nothing more can be written
@@ -35,6 +39,7 @@ type Conn struct {
 	until   time.Time // the deadline of a control frame that is being written; zero: none is
 	pong    []byte    // the answer that waits to be sent; nil: none
 	ping    bool      // so does a ping
+	left    int       // the status of the client's close frame; 0: none has come
 }
 
 // turn is a lock that is held during I/O: testing/synctest takes its waiters for blocked.
@@ -77,15 +82,27 @@ func (c *Conn) Wrap(conn net.Conn) { c.conn = conn }
 // Subprotocol returns the one that was agreed on.
 func (c *Conn) Subprotocol() string { return c.protocol }
 
+// Deflates says whether messages may be compressed.
+func (c *Conn) Deflates() bool { return c.deflate }
+
+// Grown returns how many bytes the message that Next returned has more than what came.
+func (c *Conn) Grown() int { return c.grown }
+
+// Left returns the status of the client's close frame, 1005 if it says none; 0: none has
+// come.
+func (c *Conn) Left() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
+}
+
 // NetConn returns the connection below.
 func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Rest gives back the buffer if nothing is in it, and waits until there is something to
 // read. Where nobody can wait without a buffer, Next does, with a small one.
 func (c *Conn) Rest() error {
-	if !c.mixed {
-		c.whole = nil
-	}
+	c.drop()
 	if c.r < c.w || len(c.early) > 0 || c.mixed {
 		return nil
 	}
@@ -98,6 +115,17 @@ func (c *Conn) Rest() error {
 		c.waiter, err = nil, nil
 	}
 	return err
+}
+
+// drop lets go of the message that Next returned.
+func (c *Conn) drop() {
+	if !c.mixed {
+		c.whole = nil
+	}
+	if c.plain != nil {
+		batches.Put(c.plain)
+		c.plain, c.grown = nil, 0
+	}
 }
 
 // release gives back the buffer.
@@ -129,36 +157,34 @@ func isError(err error) bool {
 }
 
 func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
-	if !c.mixed {
-		c.whole = nil
-	}
+	c.drop()
 	for {
 		h, err := c.header()
 		if err != nil {
 			return 0, nil, err
 		}
-		if h.op < opClose && len(c.whole)+h.n > limit {
-			return 0, nil, &Error{StatusTooBig, "message is too large"}
-		}
-		heard()
 		if h.op >= opClose {
+			heard()
 			if err := c.control(h); err != nil {
 				return 0, nil, err
 			}
 			continue
 		}
-		if (h.op == opContinuation) != c.mixed {
-			return 0, nil, violation("fragments out of order")
+		if err := c.begin(h, limit); err != nil {
+			return 0, nil, err
 		}
-		if h.op != opContinuation {
-			c.kind = h.op
-		}
+		heard()
 		message, err := c.payload(h)
 		if err != nil {
 			return 0, nil, err
 		}
 		if c.mixed = !h.final; c.mixed {
 			continue
+		}
+		if c.packed {
+			if message, err = c.unpack(message, limit); err != nil {
+				return 0, nil, err
+			}
 		}
 		if c.kind == Text && !utf8.Valid(message) {
 			return 0, nil, &Error{StatusInvalidData, "text is not UTF-8"}
@@ -167,11 +193,39 @@ func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
 	}
 }
 
+// begin looks at a frame of a message before its payload is read.
+func (c *Conn) begin(h head, limit int) error {
+	if (h.op == opContinuation) != c.mixed {
+		return violation("fragments out of order")
+	}
+	if !c.mixed {
+		c.kind, c.packed = h.op, h.packed
+	}
+	if c.packed {
+		limit = packedLimit(limit)
+	}
+	if len(c.whole)+h.n > limit {
+		return &Error{StatusTooBig, "message is too large"}
+	}
+	return nil
+}
+
+// unpack decompresses a message.
+func (c *Conn) unpack(message []byte, limit int) ([]byte, error) {
+	b := batches.Get().(*[]byte)
+	out, err := inflate((*b)[:0], message, limit)
+	if cap(out) <= keepSize {
+		*b = out
+	}
+	c.plain, c.grown = b, max(len(out)-len(message), 0)
+	return out, err
+}
+
 // header reads the beginning of a frame.
 func (c *Conn) header() (head, error) {
 	for {
 		if c.buf != nil {
-			h, ok, err := parseHead((*c.buf)[c.r:c.w])
+			h, ok, err := parseHead((*c.buf)[c.r:c.w], c.allowed())
 			if err != nil {
 				return h, err
 			}
@@ -184,6 +238,14 @@ func (c *Conn) header() (head, error) {
 			return head{}, err
 		}
 	}
+}
+
+// allowed is which reserved bit messages may have.
+func (c *Conn) allowed() byte {
+	if c.deflate {
+		return packed
+	}
+	return 0
 }
 
 // payload returns what a message is so far, with the payload of a frame. One that is
@@ -233,9 +295,13 @@ func (c *Conn) control(h head) error {
 	case opPing:
 		c.answer(b)
 	case opClose:
-		if err := checkClose(b); err != nil {
+		code, err := parseClose(b)
+		if err != nil {
 			return err
 		}
+		c.mu.Lock()
+		c.left = code
+		c.mu.Unlock()
 		return io.EOF
 	}
 	return nil
@@ -290,8 +356,8 @@ func (c *Conn) read(b []byte) (int, error) {
 
 // Drain reads on until the client's close frame or the end of the connection, most bytes
 // at most: closing a connection that has something to read resets it, and the client may
-// never see what was written last. Of a client that has broken the rules only the end
-// counts.
+// never see what was written last. A client that has broken the rules is not asked for a
+// close frame: it sees the end of our side at once (RFC 6455, section 7.1.7).
 func (c *Conn) Drain(most int) {
 	for most > 0 && c.over == nil {
 		h, err := c.header()
@@ -306,7 +372,13 @@ func (c *Conn) Drain(most int) {
 			return
 		}
 	}
-	for most > 0 && c.over != io.EOF {
+	if c.over == io.EOF {
+		return
+	}
+	if w, ok := netserve.As[interface{ CloseWrite() error }](c.conn); ok {
+		_ = w.CloseWrite()
+	}
+	for most > 0 {
 		c.r, c.w = 0, 0
 		if c.fill() != nil {
 			return

@@ -30,6 +30,8 @@ const (
 	StatusPolicyViolation = 1008
 	StatusTooBig          = 1009
 	StatusInternal        = 1011
+
+	statusNone = 1005 // of a close frame that says none
 )
 
 // Error is what a client has done wrong.
@@ -46,27 +48,35 @@ const (
 	final  = 0x80
 	masked = 0x80
 
+	packed     = 0x40 // RSV1: the message is compressed (RFC 7692, section 6)
+	reserved   = 0x70
 	maxControl = 125
 	maxHeader  = 14 // of a masked frame
 )
 
 // head is the beginning of a frame.
 type head struct {
-	op    Op
-	final bool
-	size  int // of the header
-	n     int // of the payload
-	key   [4]byte
+	op     Op
+	final  bool
+	packed bool
+	size   int // of the header
+	n      int // of the payload
+	key    [4]byte
 }
 
 // parseHead reads the beginning of a client's frame; ok is false if b has not all of it.
-func parseHead(b []byte) (h head, ok bool, err *Error) {
+// allowed is which reserved bit the first frame of a message may have.
+func parseHead(b []byte, allowed byte) (h head, ok bool, err *Error) {
 	if len(b) < 2 {
 		return h, false, nil
 	}
 	h.op, h.final, h.n, h.size = Op(b[0]&0xf), b[0]&final != 0, int(b[1]&^masked), 2
+	if h.op != Text && h.op != Binary {
+		allowed = 0
+	}
+	h.packed = b[0]&allowed != 0
 	switch {
-	case b[0]&0x70 != 0:
+	case b[0]&reserved&^allowed != 0:
 		return h, false, violation("reserved bits are set")
 	case b[1]&masked == 0:
 		return h, false, violation("frame is not masked")
@@ -118,7 +128,7 @@ func unmask(b []byte, key [4]byte, offset int) {
 	}
 }
 
-// AppendFrame adds a whole message of a server to dst, whose payload is in parts.
+// AppendFrame adds a whole message of a server to dst as it is; its payload is in parts.
 func AppendFrame(dst []byte, op Op, parts ...[]byte) []byte {
 	n := 0
 	for _, p := range parts {
@@ -140,25 +150,28 @@ func AppendFrame(dst []byte, op Op, parts ...[]byte) []byte {
 
 // appendClose adds a close frame.
 func appendClose(dst []byte, code int, reason string) []byte {
+	if code == statusNone {
+		return AppendFrame(dst, opClose)
+	}
 	reason = reason[:min(len(reason), maxControl-2)]
 	var c [2]byte
 	binary.BigEndian.PutUint16(c[:], uint16(code))
 	return AppendFrame(dst, opClose, c[:], []byte(reason))
 }
 
-// checkClose says what is wrong with the payload of a close frame.
-func checkClose(b []byte) *Error {
-	if len(b) == 0 {
-		return nil
+// parseClose returns the status of a close frame, or what is wrong with it.
+func parseClose(b []byte) (code int, err *Error) {
+	switch len(b) {
+	case 0:
+		return statusNone, nil
+	case 1:
+		return 0, violation("close frame of one byte")
 	}
-	if len(b) == 1 {
-		return violation("close frame of one byte")
-	}
-	switch code := binary.BigEndian.Uint16(b); {
+	switch code = int(binary.BigEndian.Uint16(b)); {
 	case code < 1000, code == 1004, code == 1005, code == 1006, code > 1014 && code < 3000, code >= 5000:
-		return violation("close frame with a code that is none")
+		return 0, violation("close frame with a code that is none")
 	case !utf8.Valid(b[2:]):
-		return &Error{StatusInvalidData, "reason of a close frame is not UTF-8"}
+		return 0, &Error{StatusInvalidData, "reason of a close frame is not UTF-8"}
 	}
-	return nil
+	return code, nil
 }

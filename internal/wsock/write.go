@@ -12,7 +12,7 @@ import (
 // keepSize is the most that a buffer for writing keeps.
 const keepSize = 128 << 10
 
-// batches are the buffers for writing.
+// batches are the buffers for writing, and for what was decompressed.
 var batches = sync.Pool{New: func() any { return new([]byte) }}
 
 // controlTimeout is how long a client may take to accept a control frame.
@@ -94,7 +94,8 @@ func (c *Conn) write(b []byte) error {
 }
 
 // Write sends frames, which build adds to a buffer, with one write. After one that failed
-// nothing is written any more.
+// nothing is written any more, and after the client's close frame nothing but ours: the
+// error is net.ErrClosed then (RFC 6455, section 6.1).
 func (c *Conn) Write(build func(dst []byte) []byte) error {
 	b := batches.Get().(*[]byte)
 	defer batches.Put(b)
@@ -103,7 +104,10 @@ func (c *Conn) Write(build func(dst []byte) []byte) error {
 		*b = out
 	}
 	c.writing.take()
-	err := c.write(out)
+	err := net.ErrClosed
+	if c.Left() == 0 {
+		err = c.write(out)
+	}
 	c.writing.give()
 	c.controls()
 	return err
@@ -120,10 +124,14 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.conn.SetWriteDeadline(t)
 }
 
-// WriteClose sends a close frame, after which nothing can be written.
+// WriteClose sends a close frame, after which nothing can be written. A client that has
+// sent one gets its own status back (RFC 6455, section 5.5.1).
 func (c *Conn) WriteClose(code int, reason string) error {
 	c.writing.take()
 	defer c.writing.give()
+	if left := c.Left(); left != 0 {
+		code, reason = left, ""
+	}
 	err := c.write(appendClose(nil, code, reason))
 	c.werr = cmp.Or(err, net.ErrClosed)
 	return err

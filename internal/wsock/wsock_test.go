@@ -150,7 +150,7 @@ func TestPing(t *testing.T) {
 // A server that echoes, and a client that others wrote.
 func TestRealClient(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := Accept(w, r, "one", "two")
+		c, err := Accept(w, r, Terms{Subprotocols: []string{"one", "two"}})
 		if err != nil {
 			return
 		}

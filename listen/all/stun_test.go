@@ -114,8 +114,13 @@ listen:
 	p.apply(file, config)
 	const c2s, udp = "192.0.2.1:5223", "192.0.2.1:3478"
 
-	got := p.services(c2s)
+	var got services
 	want := "stun udp 192.0.2.1:3478\nturn udp 192.0.2.1:3478\nstun tcp 192.0.2.1:3478\nstuns tcp localhost:5349\nturns tcp localhost:5349\n"
+	for range 100 { // Apply does not wait for what the listeners begin with
+		if got = p.services(c2s); got.String() == want {
+			break
+		}
+	}
 	if got.String() != want {
 		t.Fatalf("got\n%swant\n%s", got, want)
 	}
