@@ -12,9 +12,10 @@ type Info struct {
 	Host string
 
 	// Client is where the request is from: what trusted proxies say, else the other end
-	// of the connection. Its port is 0 where only the address is known. Not valid on a
-	// unix socket without a proxy.
-	Client netip.Addr
+	// of the connection. Not valid on a unix socket without a proxy. ClientPort is the
+	// port there, 0 if that is not known.
+	Client     netip.Addr
+	ClientPort uint16
 
 	// Secure says that the request came encrypted (to a trusted proxy, if one says so),
 	// or by a unix socket.
@@ -28,6 +29,9 @@ type Info struct {
 	// path below it, decoded and without empty segments, . and ..: a/b of /api/a//b/.
 	Mount, Rest string
 }
+
+// Peer returns Client with its port.
+func (i *Info) Peer() netip.AddrPort { return netip.AddrPortFrom(i.Client, i.ClientPort) }
 
 type infoKey struct{}
 
@@ -52,7 +56,7 @@ func InfoOf(r *http.Request) Info {
 	}
 	i := Info{Secure: r.TLS != nil, Mount: "/", Rest: restOf(r)}
 	if a, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		i.Client = a.Addr().Unmap().WithZone("")
+		i.Client, i.ClientPort = a.Addr().Unmap().WithZone(""), a.Port()
 	}
 	return i
 }

@@ -17,7 +17,7 @@ func TestInfoInOwnMux(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.RemoteAddr = "[fe80::1%lo]:5000"
-		if got, want := InfoOf(r), (Info{Client: netip.MustParseAddr("fe80::1"), Mount: "/", Rest: want}); got != want {
+		if got, want := InfoOf(r), (Info{Client: netip.MustParseAddr("fe80::1"), ClientPort: 5000, Mount: "/", Rest: want}); got != want {
 			t.Errorf("%s: got %+v, want %+v", target, got, want)
 		}
 		if got, want := InfoOf(WithInfo(r, Info{Host: "a.test"})), (Info{Host: "a.test", Mount: "/", Rest: want}); got != want {

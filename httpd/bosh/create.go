@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ func (h *Handler) newSession(x *body, i httpd.Info) (*session, condition) {
 		closed: make(chan struct{}),
 	}
 	if i.Client.IsValid() {
-		s.peer.Addr = netip.AddrPortFrom(i.Client, 0)
+		s.peer.Addr = i.Peer()
 	}
 	if x.wait != none {
 		s.wait = min(time.Duration(min(x.wait, maxSeconds))*time.Second, maxWait)

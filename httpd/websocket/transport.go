@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,7 +58,7 @@ func newTransport(conn *wsock.Conn, i httpd.Info, set *settings) *transport {
 		reading: make(turn, 1), writing: make(turn, 1), closed: make(chan struct{}),
 	}
 	if i.Client.IsValid() {
-		t.peer.Addr = netip.AddrPortFrom(i.Client, 0)
+		t.peer.Addr = i.Peer()
 	}
 	conn.Wrap(t.shaped)
 	if conn.Deflates() {
