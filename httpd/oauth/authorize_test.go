@@ -38,11 +38,28 @@ func (r *rig) wantPage(w *httptest.ResponseRecorder, status int, formAction stri
 	return body
 }
 
+// The form of the page goes to the page, also where the address of that ends with a slash.
+func TestPageAddress(t *testing.T) {
+	r := newRig(t)
+	for _, path := range []string{"authorization_token", "authorization_token/", "authorization_token//"} {
+		q := httptest.NewRequest(http.MethodGet, "https://a.test/oauth/"+path+"?"+asks().Encode(), nil)
+		page := q.URL
+		body := r.wantPage(r.serve(q), http.StatusOK, "'self' https://app.test")
+		_, action, _ := strings.Cut(body, `<form method="post" action="`)
+		action, _, _ = strings.Cut(action, `"`)
+		to, err := page.Parse(html.UnescapeString(action))
+		if err != nil || to.RawQuery != "" {
+			t.Fatalf("%s: the form goes to %q, %v; want an address without a query", path, to, err)
+		}
+		r.location(r.post(strings.TrimPrefix(to.Path, "/oauth/"), agrees(asks())), appAddress+"&")
+	}
+}
+
 func TestPage(t *testing.T) {
 	r := newRig(t)
 	body := r.wantPage(r.get(with(asks(), "jid", "romeo@a.test")), http.StatusOK, "'self' https://app.test")
 	for _, want := range []string{
-		`<form method="post" action="authorization_token">`, `<strong>App &amp; &lt;Co&gt;</strong> at <strong>app.test</strong>`,
+		`<form method="post" action="?">`, `<strong>App &amp; &lt;Co&gt;</strong> at <strong>app.test</strong>`,
 		`(sasl_auth)</li><li>running commands about your account (ejabberd:user)</li>`, `name="username" value="romeo@a.test" autocomplete="username"`,
 		`name="password" type="password" autocomplete="current-password"`, `name="state" value="s&amp;1"`, `name="deny"`,
 	} {

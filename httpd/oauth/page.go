@@ -14,7 +14,8 @@ label{display:block;margin:1rem 0 .25rem}input,select,button{font:inherit;width:
 button{margin-top:1rem}.note{color:#a00}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#222}.note{color:#f99}}`
 
-// The pages have no JavaScript, and nothing comes from elsewhere.
+// The pages have no JavaScript, and nothing comes from elsewhere. The form goes to the
+// address of its page without the query, whether that ends with a slash or not.
 var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{.}}</title><style>` + style + `</style></head><body><h1>{{.}}</h1>
@@ -22,7 +23,7 @@ var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE htm
 {{define "form"}}{{template "head" "Let a program in?"}}<p><strong>{{.Name}}</strong>{{if .At}} at <strong>{{.At}}</strong>{{end}} wants to use your account for:</p>
 <ul>{{range .Scopes}}<li>{{.}}</li>{{end}}</ul>
 {{with .Note}}<p class="note" role="alert">{{.}}</p>{{end}}
-<form method="post" action="{{.Action}}">
+<form method="post" action="?">
 {{range .Hidden}}<input type="hidden" name="{{index . 0}}" value="{{index . 1}}">
 {{end}}<label for="username">Your address</label>
 <input id="username" name="username" value="{{.User}}" autocomplete="username" autocapitalize="none" spellcheck="false" maxlength="2048">
@@ -39,12 +40,12 @@ var pages = template.Must(template.New("").Parse(`{{define "head"}}<!DOCTYPE htm
 
 // formData is what the form shows.
 type formData struct {
-	Name, At     string // the client, and where its answer goes
-	Scopes       []string
-	Note, Action string
-	Hidden       [][2]string
-	User         string
-	Times        [][2]string
+	Name, At string // the client, and where its answer goes
+	Scopes   []string
+	Note     string
+	Hidden   [][2]string
+	User     string
+	Times    [][2]string
 }
 
 // times returns for how long a token can be good, as the form offers it.
@@ -69,7 +70,7 @@ func meaning(scope string) string {
 
 // show shows the form.
 func (h *Handler) show(w http.ResponseWriter, a *authorization, status int, user, note string) {
-	d := formData{Name: a.client.Name, Note: note, Action: "authorization_token", User: user}
+	d := formData{Name: a.client.Name, Note: note, User: user}
 	if d.Name == "" {
 		d.Name = a.ClientID
 	}

@@ -117,7 +117,7 @@ func jid(t testing.TB, s string) stanza.JID {
 func (r *rig) serve(q *http.Request) *httptest.ResponseRecorder {
 	r.Helper()
 	q.Host = "a.test"
-	mount, rest := "/oauth", strings.TrimPrefix(q.URL.Path, "/oauth/")
+	mount, rest := "/oauth", strings.TrimRight(strings.TrimPrefix(q.URL.Path, "/oauth/"), "/")
 	q = httpd.WithInfo(q, httpd.Info{Host: "a.test", Client: netip.MustParseAddr("192.0.2.7"), Secure: true, Mount: mount, Rest: rest})
 	w := httptest.NewRecorder()
 	r.ServeHTTP(w, q)
