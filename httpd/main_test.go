@@ -32,8 +32,10 @@ type rig struct {
 // domains are a.test, which is the default, and b.test.
 type domains struct{}
 
-func (domains) IsLocal(d string) bool { return d == "a.test" || d == "b.test" }
-func (domains) Default() string       { return "a.test" }
+func (domains) IsLocal(d string) bool {
+	return d == "a.test" || d == "b.test" || d == "[2001:db8::8]"
+}
+func (domains) Default() string { return "a.test" }
 
 // tell answers with what a handler hears.
 func tell(w http.ResponseWriter, r *http.Request) {

@@ -47,8 +47,9 @@ func (l *listener) vhost(host string) (string, bool) {
 	if name != "" && domains.IsLocal(name) {
 		return name, true
 	}
+	plain := strings.Trim(name, "[]") // in a pattern these mean something else
 	for _, a := range l.aliases {
-		if ok, _ := path.Match(a.pattern, name); ok && domains.IsLocal(a.host) {
+		if ok, _ := path.Match(a.pattern, plain); ok && domains.IsLocal(a.host) {
 			return a.host, true
 		}
 	}
@@ -58,13 +59,13 @@ func (l *listener) vhost(host string) (string, bool) {
 	return domains.Default(), true
 }
 
-// hostName returns the name of a Host field without its port, in its canonical form:
-// "" for none.
+// hostName returns the name of a Host field without its port, in its canonical form, which
+// has the brackets of an IPv6 address: "" for none.
 func hostName(host string) (string, bool) {
 	if rest, ok := strings.CutPrefix(host, "["); ok {
-		addr, port, ok := strings.Cut(rest, "]")
-		_, err := netip.ParseAddr(addr)
-		return addr, ok && err == nil && (port == "" || isPort(port))
+		text, port, ok := strings.Cut(rest, "]")
+		addr, err := netip.ParseAddr(text)
+		return "[" + addr.String() + "]", ok && err == nil && (port == "" || isPort(port))
 	}
 	if i := strings.IndexByte(host, ':'); i >= 0 {
 		if !isPort(host[i:]) {

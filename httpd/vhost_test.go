@@ -9,13 +9,16 @@ import (
 
 func TestVirtualHost(t *testing.T) {
 	o := Defaults()
-	o.HostsAlias = map[string]string{"*.b.example": "b.test", "127.0.0.?": "B.Test.", "x.example": "gone.test"}
+	o.HostsAlias = map[string]string{"*.b.example": "b.test", "127.0.0.?": "B.Test.", "x.example": "gone.test", "2001:db8::?": "b.test", "2001:db8::5": "[2001:DB8::8]"}
 	r := newRig(t, o, nil)
 	defer r.end()
 	for host, want := range map[string]string{
 		"a.test": "a.test", "B.Test": "b.test", "b.test:5280": "b.test", "b.test:": "b.test",
 		"www.b.example": "b.test", "WWW.B.example:80": "b.test", "b.example": "a.test", "127.0.0.5": "b.test", "x.example": "a.test",
-		"other.example": "a.test", "": "a.test", "[::1]:5280": "a.test", "[2001:db8::1]": "a.test",
+		"other.example": "a.test", "": "a.test", "[2001:db8:1::1]": "a.test", "[2001:db8::1]": "b.test",
+		"[2001:db8::8]:5280": "[2001:db8::8]", "[2001:DB8:0::8]": "[2001:db8::8]", "[2001:db8::8]:": "[2001:db8::8]",
+		"[2001:db8:0::7]": "b.test", "[2001:db8::5]": "[2001:db8::8]", "[fe80::1%25lo]": "a.test", "[::ffff:192.0.2.1]": "a.test",
+		"2001:db8::8": "400", "[[2001:db8::8]]": "400", "[2001:db8::8]x": "400",
 		"tide_waiter:5280": "a.test", "_x.b.example": "b.test", "xn--example-.com": "400", "a..b_": "400", "ana@b.test": "400",
 		"b.test:x": "400", "a b": "400", "[::1": "400", "[b.test]": "400", "b.test:80:80": "400", "b.test:123456": "400",
 	} {
