@@ -176,10 +176,16 @@ func (h *Handler) login(r *request, name, password string) (user stanza.JID, sin
 		h.trouble(r, "a password could not be checked", err)
 		return user, since, err
 	}
-	if access := r.options.Access.For(user.Domain()); access == nil || !access.Allow(caller) {
+	if !r.allows(caller) {
 		return h.refuse(r, user, "oauth_access does not let the user have tokens")
 	}
 	return user, since, nil
+}
+
+// allows asks oauth_access of the virtual host of a user.
+func (r *request) allows(user acl.Subject) bool {
+	access := r.options.Access.For(user.Host)
+	return access != nil && access.Allow(user)
 }
 
 var errRefused = errors.New("the user is refused")

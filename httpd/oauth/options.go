@@ -10,8 +10,9 @@ import (
 // Options of the handler; the names in the tags are ejabberd's top-level keys. Start
 // from Defaults.
 type Options struct {
-	// Access says who may have tokens. It is asked when a user logs in. Default:
-	// acl.None.
+	// Access says who may have tokens. It is asked when a user logs in, and again with
+	// each refresh token, of the address that it comes from: for a user who may not have
+	// tokens any more all of that login end. Default: acl.None.
 	Access stanza.PerHost[acl.Access] `conf:"oauth_access,top"`
 
 	// Expire is how long access tokens are good for, unless a ttl was asked for.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/internal/calls"
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
@@ -141,12 +142,21 @@ func (h *Handler) forCode(r *request, c stanza.OAuthClient, f form) (tokenAnswer
 	return h.exchange(r, code, o, strings.Fields(o.Scopes))
 }
 
-// forRefresh is RFC 6749, section 6.
+// forRefresh is RFC 6749, section 6. The grant of a user who may not have tokens any more
+// ends.
 func (h *Handler) forRefresh(r *request, c stanza.OAuthClient, f form) (tokenAnswer, error) {
 	token := f.get("refresh_token")
 	o, err := h.find(r, c, token, stanza.OAuthRefresh)
 	if err != nil {
 		return tokenAnswer{}, err
+	}
+	user := acl.Subject{User: o.User.Local(), Server: o.User.Domain(), Host: o.User.Domain(), IP: r.Client, Tag: r.Tag}
+	if !r.allows(user) {
+		_, _, _ = h.refuse(r, o.User, "oauth_access does not let the user have tokens any more")
+		if err := h.store.Revoke(r.Context(), token); err != nil {
+			return tokenAnswer{}, err
+		}
+		return tokenAnswer{}, errGrant
 	}
 	scopes := strings.Fields(o.Scopes)
 	if s := f.get("scope"); s != "" {
@@ -197,7 +207,8 @@ func (h *Handler) forPassword(r *request, c stanza.OAuthClient, f form) (tokenAn
 	a := tokenAnswer{Scope: strings.Join(scopes, " "), ExpiresIn: int64(ttl.Seconds())}
 	if err == nil {
 		a.AccessToken, err = h.store.Issue(r.Context(), stanza.OAuthToken{
-			Kind: stanza.OAuthAccess, User: user, Client: c.ID, Scopes: a.Scope, Issued: since, Expires: time.Now().Add(ttl),
+			Kind: stanza.OAuthAccess, User: user, Client: c.ID, Registered: c.Confidential, // as all of this kind that are registered
+			Scopes: a.Scope, Issued: since, Expires: time.Now().Add(ttl),
 		})
 	}
 	switch {

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/acl"
 	"github.com/tidewaiter/tidewaiter/httpd/oauth"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -131,6 +132,27 @@ func TestRefresh(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.refused("token", v(c.Refresh, "-"), 400, "invalid_grant")
+}
+
+// Who may not have tokens any more gets no more, also when that changes again.
+func TestRefreshRefused(t *testing.T) {
+	r := newRig(t)
+	a := r.token(redeems(r.code(asks())))
+	a = r.token(values("grant_type", "refresh_token", "client_id", "app", "refresh_token", a.Refresh))
+	before := r.o
+	r.o.Access = stanza.PerHost[acl.Access]{Value: acl.All, Hosts: map[string]acl.Access{"a.test": acl.None}}
+	r.Configure(r.o)
+	r.wantUser(a.Access, "sasl_auth ejabberd:user")
+	refresh := values("grant_type", "refresh_token", "client_id", "app", "refresh_token", a.Refresh)
+	r.refused("token", with(refresh, "client_id", "old"), 400, "unauthorized_client")
+	r.wantUser(a.Access, "sasl_auth ejabberd:user")
+	r.refused("token", refresh, 400, "invalid_grant")
+	r.wantUser(a.Access, "")
+	if text := r.log.String(); !strings.Contains(text, "oauth_access does not let the user have tokens any more") || !strings.Contains(text, "romeo@a.test") {
+		t.Errorf("the log has %q", text)
+	}
+	r.Configure(before)
+	r.refused("token", refresh, 400, "invalid_grant")
 }
 
 func TestPassword(t *testing.T) {
