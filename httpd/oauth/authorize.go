@@ -168,7 +168,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *request, a *authorization, f 
 
 // grant gives the client what it has asked for. An error is told to nobody yet.
 func (h *Handler) grant(w http.ResponseWriter, r *request, a *authorization, o stanza.OAuthToken, ttl time.Duration) error {
-	o.Client, o.Scopes = a.ClientID, strings.Join(a.scopes, " ")
+	o.Client, o.Registered, o.Scopes = a.ClientID, true, strings.Join(a.scopes, " ")
 	if a.Type == "code" {
 		o.Kind, o.Expires = stanza.OAuthCode, time.Now().Add(codeExpire)
 		o.Redirect, o.Challenge = a.Redirect, a.Challenge

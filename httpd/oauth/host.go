@@ -29,8 +29,9 @@ type Store interface {
 	VerifyClient(ctx context.Context, id, secret string) error
 
 	// Issue makes an access token or a code that stands for o. It fails with
-	// stanza.ErrNotAuthorized if the tokens of the user were revoked since o.Issued, and
-	// with stanza.ErrNoAccount and stanza.ErrAccountDisabled.
+	// stanza.ErrNotAuthorized if the tokens of the user were revoked since o.Issued, or if
+	// the client has to be registered and is not any more, and with stanza.ErrNoAccount
+	// and stanza.ErrAccountDisabled.
 	Issue(ctx context.Context, o stanza.OAuthToken) (token string, err error)
 
 	// Find returns what a token or code stands for. Of a code or refresh token that was

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"crypto/rand"
@@ -30,8 +31,8 @@ type Accounts struct {
 	Forget []func(ctx context.Context, user stanza.JID) error
 
 	// Revoke ends what lets others in as a user besides the password: tokens. It is
-	// called when the password has changed and when the account was disabled. nil:
-	// there is nothing. It must be set before use and stay as it is.
+	// called before the password changes or the account is disabled, and again when that
+	// is stored. nil: there is nothing. It must be set before use and stay as it is.
 	Revoke func(ctx context.Context, user stanza.JID) error
 
 	store    AccountStore
@@ -40,7 +41,7 @@ type Accounts struct {
 	madeUp   []byte // salt for users that do not exist
 	settings atomic.Pointer[accountSettings]
 
-	names names // of accounts that are made or removed
+	names names // of accounts that are made or removed, or whose tokens begin or end
 }
 
 type accountSettings struct {
@@ -147,7 +148,8 @@ func (a *Accounts) isFree(ctx context.Context, user stanza.JID) error {
 }
 
 // SetPassword replaces everything that checks the password of an account, ends its
-// sessions except keep, and its tokens (Revoke). Errors: those of Create, stanza.ErrNoAccount.
+// sessions except keep, and its tokens (Revoke), also if it fails after that. Errors:
+// those of Create, stanza.ErrNoAccount.
 func (a *Accounts) SetPassword(ctx context.Context, user stanza.JID, password string, keep stanza.JID) error {
 	if _, err := a.lookup(ctx, user); err != nil {
 		return err
@@ -156,30 +158,56 @@ func (a *Accounts) SetPassword(ctx context.Context, user stanza.JID, password st
 	if err := a.setVerifiers(ctx, &with, password); err != nil {
 		return err
 	}
-	err := a.change(ctx, user, func(acc *Account) {
-		acc.SCRAM, acc.HA1MD5, acc.HA1SHA256 = with.SCRAM, with.HA1MD5, with.HA1SHA256
-	})
-	if err != nil {
+	return a.revoking(ctx, user, func() error {
+		err := a.change(ctx, user, func(acc *Account) {
+			acc.SCRAM, acc.HA1MD5, acc.HA1SHA256 = with.SCRAM, with.HA1MD5, with.HA1SHA256
+		})
+		if err == nil {
+			a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamReset, Text: "the password was changed"})
+		}
 		return err
-	}
-	a.kick(user, keep, &stanza.StreamError{Condition: stanza.StreamReset, Text: "the password was changed"})
-	return a.revoke(ctx, user)
+	})
 }
 
 // SetDisabled says whether an account may not log in. Disabling one ends its
 // sessions and its tokens (Revoke). Error: stanza.ErrNoAccount.
 func (a *Accounts) SetDisabled(ctx context.Context, user stanza.JID, disabled bool) error {
-	if err := a.change(ctx, user, func(acc *Account) { acc.disable(disabled, nil) }); err != nil {
-		return err
+	change := func() error {
+		return a.change(ctx, user, func(acc *Account) { acc.disable(disabled, nil) })
 	}
 	if !disabled {
-		return nil
+		return change()
 	}
-	a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was disabled"})
+	return a.revoking(ctx, user, func() error {
+		err := change()
+		if err == nil {
+			a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: "the account was disabled"})
+		}
+		return err
+	})
+}
+
+// revoking calls Revoke before and after a change. The tokens that there are end before,
+// and meanwhile there are no new ones (Tokens.Issue): none is left if the program ends
+// between a change that is stored and what follows. Logins that began before the change
+// fail after it. That tokens cannot be ended keeps nobody from being locked out.
+func (a *Accounts) revoking(ctx context.Context, user stanza.JID, change func() error) error {
+	leave, err := a.names.enter(ctx, user.Bare())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	if _, err := a.get(ctx, user); err != nil {
+		return err
+	}
+	before := a.revoke(ctx, user)
+	if err := change(); err != nil {
+		return cmp.Or(before, err)
+	}
 	return a.revoke(ctx, user)
 }
 
-// revoke calls Revoke for a change that is stored already: it goes on when ctx ends.
+// revoke calls Revoke, which goes on when ctx ends: the change may be stored already.
 func (a *Accounts) revoke(ctx context.Context, user stanza.JID) error {
 	if a.Revoke == nil {
 		return nil

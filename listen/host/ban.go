@@ -31,27 +31,26 @@ var (
 // Errors: stanza.ErrNoAccount, ErrBanned. After any other the account may be disabled:
 // calling it again ends its tokens, also if that fails with ErrBanned.
 func (a *Accounts) Ban(ctx context.Context, user stanza.JID, b Ban) error {
-	before := false
-	err := a.change(ctx, user, func(acc *Account) {
-		if before = acc.Disabled && acc.Ban != nil; !before {
-			acc.disable(true, &b)
-		}
-	})
-	switch {
-	case err != nil:
-		return err
-	case before:
-		if err := a.revoke(ctx, user); err != nil {
-			return err
-		}
-		return ErrBanned
-	}
 	text := "the account is banned"
 	if b.Reason != "" {
 		text += ": " + b.Reason
 	}
-	a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: text})
-	return a.revoke(ctx, user)
+	return a.revoking(ctx, user, func() error {
+		before := false
+		err := a.change(ctx, user, func(acc *Account) {
+			if before = acc.Disabled && acc.Ban != nil; !before {
+				acc.disable(true, &b)
+			}
+		})
+		switch {
+		case err != nil:
+			return err
+		case before:
+			return ErrBanned
+		}
+		a.kick(user, stanza.JID{}, &stanza.StreamError{Condition: stanza.StreamNotAuthorized, Text: text})
+		return nil
+	})
 }
 
 // Unban lets an account log in again that is disabled, by whatever. Errors:

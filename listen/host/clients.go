@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/pbkdf2"
@@ -96,18 +97,21 @@ func (t *Tokens) SetClient(ctx context.Context, c stanza.OAuthClient, secret str
 	return t.clients.Set(ctx, stored)
 }
 
-// RemoveClient makes a client unknown, and ends all its tokens. Errors: ErrNoClient;
-// any other is a temporary failure.
+// RemoveClient makes a client unknown, and ends all its tokens. Errors: ErrNoClient,
+// after which its tokens have ended, too: an earlier removal may have broken off; any
+// other is a temporary failure.
 func (t *Tokens) RemoveClient(ctx context.Context, id string) error {
-	if err := t.clients.Delete(ctx, id); err != nil {
-		return err
+	gone := t.clients.Delete(ctx, id)
+	if gone != nil && !errors.Is(gone, ErrNoClient) {
+		return gone
 	}
-	return t.eachGrant(ctx, func(g Grant) error {
+	err := t.eachGrant(ctx, func(g Grant) error {
 		if g.Client != id {
 			return nil
 		}
 		return t.grants.Delete(ctx, g.ID)
 	})
+	return cmp.Or(err, gone)
 }
 
 // eachGrant calls f for all grants, until it returns an error.

@@ -1,10 +1,12 @@
 package host_test
 
 import (
+	"context"
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/listen/host"
 	"github.com/tidewaiter/tidewaiter/listen/host/features/register"
@@ -120,4 +122,81 @@ func TestBadClients(t *testing.T) {
 			t.Errorf("%s: got %v, want NotAcceptable", tt.name, err)
 		}
 	}
+}
+
+// onAdd is a store that calls before for each grant that is added.
+type onAdd struct {
+	host.TokenStore
+	before func()
+}
+
+func (s *onAdd) Add(ctx context.Context, g host.Grant, limit int, now time.Time) error {
+	s.before()
+	return s.TokenStore.Add(ctx, g, limit, now)
+}
+
+// A client that is removed while it gets a token has none after that. One that need not
+// be registered has.
+func TestRemoveClientMeanwhile(t *testing.T) {
+	for registered, want := range map[bool]error{true: stanza.ErrNotAuthorized, false: nil} {
+		store := &onAdd{TokenStore: new(host.MemoryTokens)}
+		h, err := host.New(host.Config{Options: hosts("a.test"), Stores: host.Stores{Tokens: store}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		create(t, h.Accounts, "romeo@a.test", "secret")
+		app := stanza.OAuthClient{ID: "dinghy", Kind: stanza.OAuthCodeClient, Redirects: []string{"https://app.test/"}}
+		if err := h.Tokens.SetClient(t.Context(), app, ""); err != nil {
+			t.Fatal(err)
+		}
+		store.before = func() {
+			if err := h.Tokens.RemoveClient(t.Context(), "dinghy"); err != nil {
+				t.Errorf("RemoveClient: %v", err)
+			}
+		}
+		o := codeFor(jid(t, "romeo@a.test"))
+		o.Registered = registered
+		token, err := h.Tokens.Issue(t.Context(), o)
+		list, listErr := store.List(t.Context(), host.GrantID{}, 10)
+		if !errors.Is(err, want) || (token == "") != (want != nil) || listErr != nil || (len(list) == 0) != (want != nil) {
+			t.Errorf("registered %v: got %q, %v, %d grants; want %v", registered, token, err, len(list), want)
+		}
+	}
+}
+
+// unlisted is a store whose grants cannot be listed for now.
+type unlisted struct {
+	host.TokenStore
+	err error
+}
+
+func (s *unlisted) List(ctx context.Context, after host.GrantID, limit int) ([]host.Grant, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.TokenStore.List(ctx, after, limit)
+}
+
+// The removal of a client that has broken off can be finished.
+func TestRemoveClientAgain(t *testing.T) {
+	store := &unlisted{new(host.MemoryTokens), nil}
+	h, err := host.New(host.Config{Options: hosts("a.test"), Stores: host.Stores{Tokens: store}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(t, h.Accounts, "romeo@a.test", "secret")
+	app := stanza.OAuthClient{ID: "dinghy", Kind: stanza.OAuthCodeClient, Redirects: []string{"https://app.test/"}}
+	if err := h.Tokens.SetClient(t.Context(), app, ""); err != nil {
+		t.Fatal(err)
+	}
+	token, _ := exchange(t, h, issue(t, h, codeFor(jid(t, "romeo@a.test"))))
+	store.err = errFull
+	if err := h.Tokens.RemoveClient(t.Context(), "dinghy"); !errors.Is(err, errFull) {
+		t.Errorf("got %v, want %v", err, errFull)
+	}
+	store.err = nil
+	if err := h.Tokens.RemoveClient(t.Context(), "dinghy"); !errors.Is(err, host.ErrNoClient) {
+		t.Errorf("again: got %v, want ErrNoClient", err)
+	}
+	wantToken(t, h, token, "", "")
 }

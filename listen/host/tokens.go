@@ -133,8 +133,14 @@ func (t *Tokens) Find(ctx context.Context, token string) (stanza.OAuthToken, err
 
 // Issue makes an access token or a code for an account that may log in. It is for
 // what o says, until o.Expires. o.Issued is when the login began: if the tokens of
-// the account were revoked since, it fails. Errors: those of VerifyToken.
+// the account were revoked since, it fails, and so it does without a client that has to
+// be there. Errors: those of VerifyToken.
 func (t *Tokens) Issue(ctx context.Context, o stanza.OAuthToken) (token string, err error) {
+	leave, err := t.accounts.names.enter(ctx, o.User.Bare()) // see Accounts.revoking
+	if err != nil {
+		return "", err
+	}
+	defer leave()
 	if err := t.may(ctx, o.User); err != nil {
 		return "", err
 	}
@@ -161,7 +167,16 @@ func (t *Tokens) Issue(ctx context.Context, o stanza.OAuthToken) (token string, 
 	if err := t.grants.Expire(ctx, now, looks); err != nil {
 		return "", errors.Join(err, t.end(ctx, g.ID))
 	}
-	return token, t.unlessRevoked(ctx, g, o.Issued)
+	if o.Registered {
+		// Who removes it from now on finds the grant.
+		if _, err := t.Client(ctx, o.Client); err != nil {
+			return "", errors.Join(err, t.end(ctx, g.ID))
+		}
+	}
+	if err := t.unlessRevoked(ctx, g, o.Issued); err != nil {
+		return "", err
+	}
+	return token, nil
 }
 
 // unlessRevoked ends a grant if the tokens of its user were revoked since, which may

@@ -490,3 +490,68 @@ func TestTokensThatStay(t *testing.T) {
 		})
 	}
 }
+
+// onChange is a store that calls stored after each change of an account.
+type onChange struct {
+	host.AccountStore
+	stored func()
+}
+
+func (s *onChange) CompareAndSet(ctx context.Context, a host.Account) error {
+	err := s.AccountStore.CompareAndSet(ctx, a)
+	if s.stored != nil {
+		s.stored()
+	}
+	return err
+}
+
+// When it is stored that a password has changed, or that an account is disabled, no token
+// from before is: the program may end at that moment.
+func TestNoTokenOutlivesAChange(t *testing.T) {
+	for name, change := range map[string]func(ctx context.Context, a *host.Accounts, user stanza.JID) error{
+		"password": func(ctx context.Context, a *host.Accounts, user stanza.JID) error {
+			return a.SetPassword(ctx, user, "new", stanza.JID{})
+		},
+		"disabled": func(ctx context.Context, a *host.Accounts, user stanza.JID) error {
+			return errors.Join(a.SetDisabled(ctx, user, true), a.SetDisabled(ctx, user, false))
+		},
+		"banned": func(ctx context.Context, a *host.Accounts, user stanza.JID) error {
+			return errors.Join(a.Ban(ctx, user, host.Ban{}), a.Unban(ctx, user))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				grants, accounts := new(host.MemoryTokens), &onChange{AccountStore: new(host.MemoryAccounts)}
+				h, err := host.New(host.Config{Options: hosts("a.test"), Stores: host.Stores{Tokens: grants, Accounts: accounts}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				romeo := jid(t, "romeo@a.test")
+				create(t, h.Accounts, "romeo@a.test", "secret")
+				token := issue(t, h, accessFor(romeo, "x"))
+				late := make(chan error, 1)
+				accounts.stored = func() {
+					accounts.stored = nil
+					go func() {
+						_, err := h.Tokens.Issue(t.Context(), accessFor(romeo, "x"))
+						late <- err
+					}()
+					synctest.Wait()
+					list, err := grants.List(t.Context(), host.GrantID{}, 10)
+					if err != nil || len(list) > 0 || len(late) > 0 {
+						t.Errorf("there are %d grants, %v, and another login has ended: %v; want none", len(list), err, len(late) > 0)
+					}
+					time.Sleep(time.Millisecond)
+				}
+				if err := change(t.Context(), h.Accounts, romeo); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-late; !errors.Is(err, stanza.ErrNotAuthorized) && !errors.Is(err, stanza.ErrAccountDisabled) {
+					t.Errorf("a login of before: got %v, want ErrNotAuthorized", err)
+				}
+				wantToken(t, h, token, "", "")
+				wantToken(t, h, issue(t, h, accessFor(romeo, "x")), "romeo@a.test", "x")
+			})
+		})
+	}
+}

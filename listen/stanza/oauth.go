@@ -34,8 +34,11 @@ const (
 type OAuthToken struct {
 	Kind   OAuthTokenKind
 	User   JID    // bare: whose it is
-	Client string // who has got it, "" for nobody who is registered
+	Client string // who has got it, "" for nobody
 	Scopes string // what it is for, separated by spaces
+
+	// Registered says that Client has to be registered for it to be issued.
+	Registered bool
 
 	Issued  time.Time // when the login began that it comes from
 	Expires time.Time
