@@ -67,9 +67,9 @@ func (s *session) remember(a *answer, now time.Time) {
 	a.at = now
 	s.cache = append(s.cache, a)
 	last := len(s.cache) - 1
-	keep := s.requests
+	keep := max(s.requests, a.rid-s.acked)
 	if s.acks {
-		keep = min(max(keep, a.rid-s.acked), maxUnacked)
+		keep = min(keep, maxUnacked)
 	}
 	old, size := max(0, last+1-int(keep)), len(a.body)
 	for i := last - 1; i >= old; i-- {

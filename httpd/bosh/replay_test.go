@@ -254,3 +254,32 @@ func TestCacheIsBounded(t *testing.T) {
 		_ = s.end()
 	})
 }
+
+// A client may have a pause under way besides the requests that it is allowed: of none of
+// the answers is it known that it came.
+func TestAnswerIsLostBeforePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		x, s := r.open("")
+		request := x.next("", "")
+		go r.handler.ServeHTTP(broken{httptest.NewRecorder()}, httptest.NewRequest(http.MethodPost, "/bosh", strings.NewReader(request)))
+		synctest.Wait()
+		written := make(chan error, 1)
+		go func() { written <- s.Write(batch(message)) }()
+		synctest.Wait()
+		held := x.send("", message)
+		synctest.Wait()
+		x.ask("pause='60'", "").is(t, empty)
+		held.wait().is(t, empty)
+		synctest.Wait()
+		if len(written) > 0 {
+			t.Error("Write has returned although the answer was lost")
+		}
+		x.post(request).is(t, withBody(message))
+		if err := <-written; err != nil {
+			t.Errorf("Write: got %v", err)
+		}
+		_ = s.end()
+	})
+}
