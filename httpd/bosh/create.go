@@ -190,6 +190,7 @@ func (s *session) run(ctx context.Context) {
 func (s *session) finish() {
 	s.cut(internalServerError)
 	s.ticks.Wait()
+	s.h.grown(s)
 }
 
 // cut ends a session that nobody has closed.

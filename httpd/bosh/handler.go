@@ -28,14 +28,14 @@ type Handler struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session
-	young    map[netip.Addr]int // sessions without a login, by client
+	young    map[netip.Addr]int // sessions without a login, by network of the client
 	strange  int                // all of them
 	stopped  bool
 	running  sync.WaitGroup // sessions of ctx
 }
 
 // Bounds of the sessions of clients that have not logged in, which cost them no
-// connection.
+// connection. They count until Host.Serve has returned.
 const (
 	maxYoung         = 20_000
 	maxYoungOfClient = 1000
@@ -124,7 +124,7 @@ func (h *Handler) find(sid []byte) *session {
 func (h *Handler) add(s *session) condition {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	from := s.peer.Addr.Addr()
+	from := s.network()
 	switch {
 	case h.stopped:
 		return systemShutdown
@@ -140,19 +140,27 @@ func (h *Handler) add(s *session) condition {
 	return ""
 }
 
-// grown notes that the client of a session has logged in, or that it has ended.
+// network returns what counts as one client: of IPv6 the first 64 bits, as the others are
+// the client's to choose (RFC 4291, section 2.5.4).
+func (s *session) network() netip.Addr {
+	a := s.peer.Addr.Addr()
+	if !a.Is6() {
+		return a
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr()
+}
+
+// grown notes that the client of a session has logged in, or that nobody serves it any
+// more.
 func (h *Handler) grown(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.grow(s)
-}
-
-func (h *Handler) grow(s *session) {
 	if s.grown {
 		return
 	}
 	s.grown = true
-	from := s.peer.Addr.Addr()
+	from := s.network()
 	h.strange--
 	if h.young[from]--; h.young[from] == 0 {
 		delete(h.young, from)
@@ -163,10 +171,7 @@ func (h *Handler) grow(s *session) {
 func (h *Handler) forget(s *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.sessions[s.sid] == s {
-		delete(h.sessions, s.sid)
-		h.grow(s)
-	}
+	delete(h.sessions, s.sid)
 }
 
 // owned returns the sessions that Shutdown ends.

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -275,6 +276,56 @@ func TestYoungSessions(t *testing.T) {
 			r.post(creation("ver='1.6'")).has(t, "<f/>")
 		}
 		r.post(creation("ver='1.6'")).ends(t, "policy-violation")
+		r.end()
+	})
+}
+
+// A session counts for as long as it is served, also once its client is rid of it.
+func TestYoungSessionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan bool)
+		r := &rig{t: t, handler: bosh.New(bosh.Host{Serve: func(_ context.Context, s stanza.Transport) error {
+			_, _ = s.Open()
+			_ = s.Header(stanza.Header{}, batch("<f/>"))
+			<-ended // as a password that is looked up
+			return s.Close(nil)
+		}})}
+		for range 1000 {
+			c := &client{r, r.post(creation("ver='1.6'")).attributes()["sid"], ridBefore}
+			c.rid += 100
+			c.ask("", "").ends(t, "item-not-found")
+		}
+		a := r.post(creation("ver='1.6'"))
+		close(ended)
+		synctest.Wait()
+		a.ends(t, "policy-violation")
+		r.post(creation("ver='1.6'")).has(t, "<f/>")
+		r.end()
+	})
+}
+
+// The addresses of one network of IPv6 are those of one client.
+func TestYoungSessionsOfNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{t: t, handler: bosh.New(bosh.Host{Serve: func(ctx context.Context, s stanza.Transport) error {
+			_, _ = s.Open()
+			_ = s.Header(stanza.Header{}, batch("<f/>"))
+			<-ctx.Done()
+			return s.Close(nil)
+		}})}
+		from := func(addr string) reply {
+			q := httptest.NewRequest(http.MethodPost, "/bosh", strings.NewReader(creation("ver='1.6'")))
+			q.RemoteAddr = "[" + addr + "]:5000"
+			w := httptest.NewRecorder()
+			r.handler.ServeHTTP(w, q)
+			return reply{w.Code, w.Header(), w.Body.String()}
+		}
+		for i := range 1000 {
+			from(fmt.Sprintf("2001:db8::%x", i)).has(t, "<f/>")
+		}
+		from("2001:db8::ffff:1").ends(t, "policy-violation")
+		from("2001:db8:0:1::1").has(t, "<f/>")
+		from("::ffff:192.0.2.1").has(t, "<f/>")
 		r.end()
 	})
 }
