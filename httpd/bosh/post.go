@@ -67,7 +67,7 @@ func (h *Handler) receive(x *reader, r *http.Request, i httpd.Info) (*session, *
 		return nil, nil, &answer{status: http.StatusForbidden, hangUp: true}
 	}
 	limits := s.bounds()
-	err := x.readRest(r.Body, min(2*limits.Bytes, maxBody)+maxTag)
+	err := x.readRest(r.Body, 2*min(limits.Bytes, maxBody/2)+maxTag)
 	if err != nil && err != errTooLarge { // the client may send it again
 		return nil, nil, terminal(badRequest, true)
 	}

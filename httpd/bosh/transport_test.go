@@ -3,6 +3,7 @@ package bosh_test
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -330,5 +331,21 @@ func TestPeer(t *testing.T) {
 			t.Error("Standalone: got false")
 		}
 		_ = s.end()
+	})
+}
+
+// Limits may be as large as numbers are.
+func TestLargestLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		x, s := r.open("")
+		s.SetLimits(stanza.Limits{Bytes: math.MaxInt, Elements: math.MaxInt, Depth: math.MaxInt})
+		p := x.send("", "<message><body>"+strings.Repeat("x", 10_000)+"</body></message>")
+		if in, err := s.Read(); err != nil || in.Stanza == nil {
+			t.Errorf("got %v, want the message", err)
+		}
+		_ = s.end()
+		p.wait()
 	})
 }
