@@ -136,6 +136,10 @@ func (c *Conn) release() {
 	}
 }
 
+// maxMessage is the largest message, whatever the limit is: sums with the length of a
+// frame are numbers in 32 bits, too.
+const maxMessage = 1 << 29
+
 // Next returns the next message of at most limit bytes. It is valid until the next call.
 // Pings are answered; heard is called for each frame. The error is io.EOF once the
 // client has sent a close frame, an *Error for what it may not do, and otherwise that of
@@ -144,7 +148,7 @@ func (c *Conn) Next(limit int, heard func()) (Op, []byte, error) {
 	if c.over != nil {
 		return 0, nil, c.over
 	}
-	op, b, err := c.next(limit, heard)
+	op, b, err := c.next(min(limit, maxMessage), heard)
 	if err == io.EOF || isError(err) {
 		c.over = err
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -106,6 +107,21 @@ func TestDeflate(t *testing.T) {
 		if err := back.Rest(); err != nil || back.plain != nil || back.Grown() != 0 {
 			t.Errorf("%s: the message is kept: %v", c.name, err)
 		}
+	}
+}
+
+// Limits may be as large as numbers are: a message may be no larger than a frame can be.
+func TestLargestLimit(t *testing.T) {
+	sent := frame(2, true, compress(t, "ahoy", 9))
+	sent[0] |= packed
+	conn, _ := pipe(append(sent, 0x82, masked|127, 0, 0, 0, 0, 0x80, 0, 0, 0, 1, 2, 3, 4), 100)
+	conn.deflate = true
+	if _, got, err := conn.Next(math.MaxInt, nothing); err != nil || string(got) != "ahoy" {
+		t.Errorf("got %q, %v, want ahoy", got, err)
+	}
+	var e *Error
+	if _, _, err := conn.Next(math.MaxInt, nothing); !errors.As(err, &e) || e.Code != StatusTooBig {
+		t.Errorf("2 GiB: got %v, want %d", err, StatusTooBig)
 	}
 }
 
