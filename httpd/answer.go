@@ -70,10 +70,15 @@ func (a *answer) FlushError() error {
 // Hijack implements http.Hijacker.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	c, rw, err := a.control.Hijack()
-	if err == nil {
-		a.status, a.taken = http.StatusSwitchingProtocols, c
+	if err != nil {
+		return nil, nil, err
 	}
-	return c, rw, err
+	if p, ok := c.(*parkable); ok {
+		c = p.Conn
+		rw.Writer.Reset(c)
+	}
+	a.status, a.taken = http.StatusSwitchingProtocols, c
+	return c, rw, nil
 }
 
 // hurry sets the deadline for writing, not for each of many small pieces.

@@ -59,12 +59,16 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 			_ = hs.Close()
 		}
 	})
+	var back sync.WaitGroup
+	back.Go(func() { _ = hs.Serve(l.parking) })
 	_ = hs.Serve(&accepting{ln})
 	if ctx.Err() == nil { // the socket was closed: what is under way goes on
 		_ = hs.Shutdown(ctx)
 	}
 	wait()
+	back.Wait()
 	l.conns.Wait()
+	l.parking.waiting.Wait()
 	l.handlers.Wait()
 	l.running.Wait()
 	l.trouble.Flush()
@@ -91,6 +95,7 @@ type listener struct {
 	aliases []alias
 	custom  []header
 	trouble *netserve.Sampler // for what strangers can cause
+	parking *parking          // for connections that are idle
 
 	conns    sync.WaitGroup // connections of net/http
 	handlers sync.WaitGroup // of requests
@@ -102,6 +107,7 @@ func (s *Server) newListener(ctx context.Context, ln net.Listener, o Options) (*
 		return nil, fmt.Errorf("%s: %s", option, problem)
 	}
 	l := &listener{srv: s, o: o, ctx: ctx, unix: ln.Addr().Network() == "unix", trouble: netserve.NewSampler(s.log, "further requests failed")}
+	l.parking = newParking(ln.Addr())
 	var err error
 	if l.routes, err = s.newRoutes(o.RequestHandlers); err != nil {
 		return nil, err
@@ -150,12 +156,20 @@ func (l *listener) server(base context.Context) *http.Server {
 	return hs
 }
 
-// connState counts connections, until they end or a handler takes them over.
-func (l *listener) connState(_ net.Conn, s http.ConnState) {
+// connState counts connections, until they end, are parked or a handler takes them over.
+func (l *listener) connState(conn net.Conn, s http.ConnState) {
+	c, _ := conn.(*parkable)
 	switch s {
 	case http.StateNew:
 		l.conns.Add(1)
+	case http.StateIdle:
+		if c != nil {
+			c.phase = idle
+		}
 	case http.StateHijacked, http.StateClosed:
+		if c != nil && c.gone.Load() == parked {
+			l.parking.park(c.Conn, c.until)
+		}
 		l.conns.Done()
 	}
 }
@@ -186,7 +200,7 @@ func (a *accepting) Accept() (net.Conn, error) {
 	if t, ok := c.(*netserve.TLSConn); ok {
 		return t.Conn, nil // HTTP/2 is negotiated for a *tls.Conn alone
 	}
-	return c, nil
+	return newParkable(c), nil
 }
 
 // temporary is an error after which net/http goes on accepting.
