@@ -25,8 +25,9 @@
 // RFC 6749 says, and not in its query, which servers log and browsers pass on. Answers
 // go to registered addresses alone, also with oauth_client_id_check allow: that lets
 // unknown clients use grant_type=password. After a wrong password the page comes again;
-// the program does not hear of it. Tokens are good for an hour (oauth_expire), unless a
-// ttl was asked for, of at most ten years. A client that is refused gets JSON.
+// the program does not hear of it. oauth_access is asked again at each refresh. Tokens
+// are good for an hour (oauth_expire), unless a ttl was asked for, of at most ten years.
+// A client that is refused gets JSON.
 //
 // New clients use codes (response_type=code): those are good for one minute and once, and
 // need PKCE with S256. Each refresh token is good once; with the second use of a code or
