@@ -150,6 +150,7 @@ func (s *session) appendAttributes(b []byte, p *request, now time.Time) []byte {
 func (s *session) appendCreation(b []byte) []byte {
 	b = append(b, declXMPP...)
 	b = appendAttr(b, "sid", s.sid)
+	b = appendAttr(b, "jid", s.jid)
 	if !s.legacy {
 		b = appendAttr(b, "ver", s.ver)
 	}

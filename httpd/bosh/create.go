@@ -36,6 +36,9 @@ func (h *Handler) create(x *reader, r *http.Request, i httpd.Info) (*session, *r
 	}
 	p := x.request()
 	p.add(item{header: s.header(&x.body)})
+	if s.prebinds {
+		s.prelude(p)
+	}
 	if err := s.elements(p, x, creationLimits); err != nil {
 		return nil, nil, conditionOf(err)
 	}
@@ -77,6 +80,7 @@ func (h *Handler) newSession(x *body, i httpd.Info) (*session, condition) {
 	s := &session{
 		h: h, sid: rand.Text(), ver: ver, legacy: len(x.ver) == 0, acks: x.ack != none, mediaType: mediaType,
 		to: string(x.to), lang: string(x.lang), version: "1.0", // XEP-0206, section 9
+		prebinds:   o.Prebind,
 		peer:       stanza.Peer{Name: "bosh", Secure: i.Secure},
 		wait:       maxWait,
 		hold:       maxHold,
@@ -177,6 +181,7 @@ func mediaType(content []byte) ([]string, bool) {
 func (s *session) run(ctx context.Context) {
 	err := netserve.Guard(func() error { return s.h.h.Serve(ctx, s) })
 	s.finish()
+	s.complain(ctx)
 	var p *netserve.PanicError
 	switch {
 	case errors.As(err, &p):

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/tidewaiter/tidewaiter/httpd"
+	"github.com/tidewaiter/tidewaiter/internal/netserve"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
 
@@ -20,11 +21,12 @@ import (
 // must let them (http.Server.WriteTimeout), and should bound how long a client may take to
 // read an answer; Shutdown belongs to its end.
 type Handler struct {
-	h       Host
-	log     *slog.Logger
-	options atomic.Pointer[stanza.PerHost[*Options]]
-	ctx     context.Context // of sessions whose requests no httpd.Server has passed on
-	stop    context.CancelFunc
+	h        Host
+	log      *slog.Logger
+	failures *netserve.Sampler // what strangers can cause
+	options  atomic.Pointer[stanza.PerHost[*Options]]
+	ctx      context.Context // of sessions whose requests no httpd.Server has passed on
+	stop     context.CancelFunc
 
 	mu       sync.Mutex
 	sessions map[string]*session
@@ -47,6 +49,7 @@ func New(h Host) *Handler {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.failures = netserve.NewSampler(s.log, "further sessions failed")
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	o := Defaults()
 	s.Configure(stanza.PerHost[*Options]{Value: &o})

@@ -14,6 +14,8 @@ func (s *session) flush(now time.Time) {
 		case s.bye != nil:
 			s.sayBye()
 			return
+		case s.prebind == binding:
+			return
 		case p.gone && len(s.held) > 1:
 			s.settle(p, nil, now) // the elements go to one who is there
 		case p.gone:

@@ -23,9 +23,10 @@ type Options struct {
 	// JSON has no effect, as in ejabberd. Default: false.
 	JSON bool `conf:"json"`
 
-	// Prebind would let sessions begin as anonymous ones that have logged in. This build
-	// has it not: true is an error in a configuration file.
-	Prebind bool `conf:"prebind,notyet=sessions that begin logged in"`
+	// Prebind lets sessions begin logged in, as anonymous users: the answer to the request
+	// for one has the client's address for an attribute jid of its body, and no features.
+	// The virtual host has to have anonymous users. Default: false.
+	Prebind bool `conf:"prebind"`
 }
 
 // Defaults returns the options of a mod_bosh that configures nothing.

@@ -35,6 +35,7 @@ type session struct {
 	acks      bool   // it wants acknowledgements
 	peer      stanza.Peer
 	mediaType []string // of answers
+	prebinds  bool     // it begins logged in
 	own       bool     // Shutdown waits for it
 	grown     bool     // guarded by h.mu
 
@@ -63,6 +64,9 @@ type session struct {
 	patience time.Duration // how long it may be
 	release  int64         // requests up to this one are answered at once
 	report   report
+
+	prebind prebinding
+	jid     string // that it was bound to, in prebind
 
 	created bool           // the first answer was made
 	opening *stanza.Header // to be announced with the next answer

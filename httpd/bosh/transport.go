@@ -16,7 +16,7 @@ var _ stanza.Transport = (*session)(nil)
 func (s *session) Open() (stanza.Header, error) {
 	s.mu.Lock()
 	s.inbox.opens++
-	grown := s.inbox.opens == 2 // the stream is restarted after the login
+	grown := s.inbox.opens == 2 && !s.prebinds // the stream is restarted after the login
 	s.mu.Unlock()
 	if grown {
 		s.h.grown(s)

@@ -40,6 +40,7 @@ func (s *session) take(p *request, now time.Time) {
 		s.violate(p, c)
 		return
 	}
+	s.used()
 	s.prev = poll{rid: p.rid, at: now, empty: p.empty}
 	s.patience = s.inactivity
 	s.early = append(s.early, p)

@@ -87,6 +87,10 @@ func (s *session) write(h *stanza.Header, b stanza.Batch) error {
 		return nil
 	}
 	o.busy, o.fresh, o.batch, o.next, o.from = true, false, b, 0, 0
+	if err := s.overhear(); err != nil {
+		o.busy, o.batch = false, stanza.Batch{}
+		return err
+	}
 	now := time.Now()
 	s.flush(now)
 	for o.err == nil && (o.has() || o.unsent > 0) {
