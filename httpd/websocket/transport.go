@@ -89,6 +89,8 @@ func (t *transport) next(f func(*xmlstream.Element) error) error {
 	if err := t.growth.wait(); err != nil {
 		return err
 	}
+	t.watch.deaf.Store(false)
+	defer t.watch.deaf.Store(true)
 	if err := t.conn.Rest(); err != nil {
 		return err
 	}

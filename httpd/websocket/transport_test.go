@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,13 +23,14 @@ import (
 // scripted is a connection on which everything has come already.
 type scripted struct {
 	net.Conn
-	in  io.Reader
-	out io.Writer
+	in     io.Reader
+	out    io.Writer
+	closed atomic.Bool
 }
 
 func (s *scripted) Read(b []byte) (int, error)       { return s.in.Read(b) }
 func (s *scripted) Write(b []byte) (int, error)      { return s.out.Write(b) }
-func (s *scripted) Close() error                     { return nil }
+func (s *scripted) Close() error                     { s.closed.Store(true); return nil }
 func (s *scripted) SetReadDeadline(time.Time) error  { return nil }
 func (s *scripted) SetWriteDeadline(time.Time) error { return nil }
 

@@ -15,6 +15,7 @@ type watch struct {
 	timeout  time.Duration
 	last     atomic.Int64 // when something came, in nanoseconds since began
 	fresh    atomic.Bool  // something came since look looked
+	deaf     atomic.Bool  // nobody reads: who speaks is not heard
 	began    time.Time
 
 	mu      sync.Mutex
@@ -60,6 +61,9 @@ func (w *watch) next(silent time.Duration) time.Duration {
 // look asks a silent client, or ends its connection.
 func (w *watch) look() {
 	defer w.running.Done()
+	if w.deaf.Load() {
+		w.heard()
+	}
 	silent := time.Since(w.began) - time.Duration(w.last.Load())
 	w.mu.Lock()
 	defer w.mu.Unlock()

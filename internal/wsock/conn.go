@@ -30,6 +30,7 @@ type Conn struct {
 	packed bool    // so is whole: it is compressed
 	mixed  bool    // whole has frames, and goes on
 	over   error   // io.EOF or an *Error: there are no messages any more
+	heard  func()  // of Next; nil before
 
 	writing turn
 	werr    error // nothing more can be written
@@ -141,14 +142,15 @@ func (c *Conn) release() {
 const maxMessage = 1 << 29
 
 // Next returns the next message of at most limit bytes. It is valid until the next call.
-// Pings are answered; heard is called for each frame. The error is io.EOF once the
+// Pings are answered; heard is called whenever something comes. The error is io.EOF once the
 // client has sent a close frame, an *Error for what it may not do, and otherwise that of
 // the connection.
 func (c *Conn) Next(limit int, heard func()) (Op, []byte, error) {
 	if c.over != nil {
 		return 0, nil, c.over
 	}
-	op, b, err := c.next(min(limit, maxMessage), heard)
+	c.heard = heard
+	op, b, err := c.next(min(limit, maxMessage))
 	if err == io.EOF || isError(err) {
 		c.over = err
 	}
@@ -160,7 +162,7 @@ func isError(err error) bool {
 	return err != nil && errors.As(err, new(*Error)) // which allocates
 }
 
-func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
+func (c *Conn) next(limit int) (Op, []byte, error) {
 	c.drop()
 	for {
 		h, err := c.header()
@@ -168,7 +170,6 @@ func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
 			return 0, nil, err
 		}
 		if h.op >= opClose {
-			heard()
 			if err := c.control(h); err != nil {
 				return 0, nil, err
 			}
@@ -177,7 +178,6 @@ func (c *Conn) next(limit int, heard func()) (Op, []byte, error) {
 		if err := c.begin(h, limit); err != nil {
 			return 0, nil, err
 		}
-		heard()
 		message, err := c.payload(h)
 		if err != nil {
 			return 0, nil, err
@@ -349,6 +349,9 @@ func (c *Conn) fill() error {
 // read reads something, or returns an error.
 func (c *Conn) read(b []byte) (int, error) {
 	n, err := c.conn.Read(b)
+	if n > 0 && c.heard != nil {
+		c.heard()
+	}
 	switch {
 	case n > 0:
 		return n, nil // a lasting error comes again
