@@ -22,6 +22,9 @@ type answer struct {
 	bytes   int64
 	until   time.Time // the deadline for writing
 	taken   net.Conn  // what the handler has taken over
+	began   time.Time // when the request came
+	read    bool      // its body was
+	held    bool      // it is answered later
 }
 
 // Unwrap is for http.ResponseController.
@@ -74,7 +77,7 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	if p, ok := c.(*parkable); ok {
-		c = p.Conn
+		c = p.take()
 		rw.Writer.Reset(c)
 	}
 	a.status, a.taken = http.StatusSwitchingProtocols, c
@@ -118,13 +121,14 @@ func (a *answer) fail(status int, text string) {
 // as it likes, and hears if the client goes away.
 type timedBody struct {
 	io.ReadCloser
-	control *http.ResponseController
+	a *answer
 }
 
 func (b *timedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		_ = b.control.SetReadDeadline(time.Time{})
+	if err == io.EOF && !b.a.read {
+		b.a.read = true
+		_ = b.a.control.SetReadDeadline(time.Time{})
 	}
 	return n, err
 }

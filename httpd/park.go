@@ -14,19 +14,29 @@ import (
 )
 
 // linger is how long a connection without TLS waits for its next request in net/http, with
-// the buffers that it has there. Then it is parked.
+// the buffers that it has there, and at most twice as long. Then it is parked.
 const linger = time.Second
 
-// parkable is a connection that net/http can be made to let go of while it is idle. Its
-// fields but gone are of whoever serves it: net/http reads in one goroutine at a time, and
-// in none that it does not wait for before it tells that the connection is idle.
+// parkable is a connection that net/http can be made to let go of while it is idle.
 type parkable struct {
 	net.Conn
+
+	// What follows is of whoever serves it: net/http reads in one goroutine at a time, and
+	// in none that it does not wait for before it tells that the connection is idle.
 	phase phase
-	first byte         // with phase returned
-	size  int          // of the buffer of net/http, when it is empty
-	until time.Time    // when the client has been idle for too long; zero: never
-	gone  atomic.Int32 // for net/http: 0, or how it went
+	early []byte    // with phase returned
+	size  int       // of the buffer of net/http, when it is empty
+	until time.Time // when the client has been idle for too long; zero: never
+
+	gone atomic.Int32 // for net/http: 0, or how it went
+
+	mu    sync.Mutex // guards what follows
+	timer *time.Timer
+	armed bool // timer is
+	waits bool // for a request; when none comes tick ends that
+	turn  int  // how many times it has waited
+	seen  int  // turn when the timer was set
+	let   bool // tick has set a deadline that is over
 }
 
 // phase says what a parkable does next.
@@ -34,10 +44,10 @@ type phase uint8
 
 const (
 	busy     phase = iota // nothing of its own
-	returned              // it has a byte that was read while it was parked
+	returned              // it has bytes that were read while net/http did not have it
 	idle                  // the next read deadline is for the next request
-	lingers               // the deadline that is set is that of lingering
-	begun                 // the same, but bytes of a request have come
+	lingers               // that is set
+	late                  // a request has come, and the deadline of tick
 )
 
 const (
@@ -57,12 +67,8 @@ func newParkable(c net.Conn) net.Conn {
 func (c *parkable) SetReadDeadline(t time.Time) error {
 	switch c.phase {
 	case idle:
-		c.phase = busy
-		if soon := time.Now().Add(linger); t.IsZero() || t.After(soon) {
-			c.phase, c.until = lingers, t
-			t = soon
-		}
-	case lingers, begun:
+		c.phase, c.until = lingers, t
+	case lingers, late:
 		c.phase = busy
 	}
 	return c.Conn.SetReadDeadline(t)
@@ -73,19 +79,23 @@ func (c *parkable) Read(b []byte) (int, error) {
 	if c.size == 0 {
 		c.size = len(b)
 	}
-	switch c.phase {
-	case busy, idle:
+	if c.phase == busy {
+		return c.Conn.Read(b)
+	}
+	was := c.phase
+	c.phase = busy
+	switch was {
 	case returned:
-		c.phase, b[0] = busy, c.first
-		return 1, nil
+		n := copy(b, c.early)
+		if c.early = c.early[n:]; len(c.early) > 0 {
+			c.phase = returned
+		}
+		return n, nil
 	case lingers:
-		// With less room there is part of the next request in the buffer already.
-		if len(b) == c.size {
+		if len(b) == c.size { // else there is part of the request in the buffer already
 			return c.linger(b)
 		}
-		fallthrough
-	case begun:
-		c.phase = busy
+	case late:
 		if err := c.Conn.SetReadDeadline(c.until); err != nil {
 			return 0, err
 		}
@@ -93,13 +103,63 @@ func (c *parkable) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// linger is Read that lets go if nothing comes.
 func (c *parkable) linger(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.gone.CompareAndSwap(0, parked) {
-		return 0, io.EOF
+	c.mu.Lock()
+	c.waits = true
+	c.turn++
+	if !c.armed {
+		c.arm()
 	}
-	c.phase = begun
+	c.mu.Unlock()
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	let := c.let
+	c.waits, c.let = false, false
+	c.mu.Unlock()
+	if let {
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.gone.CompareAndSwap(0, parked) {
+			return 0, io.EOF
+		}
+		c.phase = late
+	}
 	return n, err
+}
+
+// arm sets the timer. Busy connections do so once a second, and not for each request. The
+// caller holds mu.
+func (c *parkable) arm() {
+	c.armed, c.seen = true, c.turn
+	if c.timer == nil {
+		c.timer = time.AfterFunc(linger, c.tick)
+	} else {
+		c.timer.Reset(linger)
+	}
+}
+
+// tick ends the wait for a request that was the same when the timer was set.
+func (c *parkable) tick() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.armed = false
+	switch {
+	case !c.waits:
+	case c.turn != c.seen:
+		c.arm()
+	default:
+		c.let = true
+		_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// take returns the connection below for whoever takes it over.
+func (c *parkable) take() net.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	return c.Conn
 }
 
 // Close implements net.Conn. Of what net/http has let go of it closes nothing.
@@ -107,7 +167,7 @@ func (c *parkable) Close() error {
 	if !c.gone.CompareAndSwap(0, closed) && c.gone.Load() == parked {
 		return nil
 	}
-	return c.Conn.Close()
+	return c.take().Close()
 }
 
 // CloseWrite is for net/http.
@@ -175,11 +235,12 @@ func (p *parking) wait(s *spot) {
 			return
 		}
 	}
-	c := &parkable{Conn: s.conn, phase: returned}
-	var b [1]byte
-	_, err := s.conn.Read(b[:])
-	c.first = b[0]
-	p.leave(s, c, err)
+	b := make([]byte, 1)
+	n, err := s.conn.Read(b)
+	if n > 0 {
+		err = nil // a lasting error comes again
+	}
+	p.leave(s, &parkable{Conn: s.conn, phase: returned, early: b[:n]}, err)
 }
 
 // leave gives a connection back to net/http, or closes it if err says so.
@@ -195,10 +256,25 @@ func (p *parking) leave(s *spot, c *parkable, err error) {
 		_ = c.Conn.Close()
 		return
 	}
+	p.giveBack(c)
+}
+
+// giveBack gives a connection to net/http, or closes it if that takes none any more.
+func (p *parking) giveBack(c *parkable) {
 	select {
 	case p.back <- c:
 	case <-p.over:
 		_ = c.Conn.Close()
+	}
+}
+
+// isOver says whether net/http takes no connections any more.
+func (p *parking) isOver() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
 	}
 }
 

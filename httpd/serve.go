@@ -21,14 +21,16 @@ type served struct {
 func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.handlers.Add(1)
 	defer l.handlers.Done()
-	a := &answer{ResponseWriter: w, l: l, control: http.NewResponseController(w)}
-	began := time.Now()
+	a := &answer{ResponseWriter: w, l: l, control: http.NewResponseController(w), began: time.Now()}
 	defer func() {
 		if v := recover(); v != nil {
 			l.panicked(a, r, v)
 		}
+		if a.held {
+			return
+		}
 		a.finish()
-		l.note(a, r, began)
+		l.note(a, r, a.began)
 	}()
 	l.serve(a, r)
 }
@@ -105,14 +107,13 @@ func (l *listener) bound(a *answer, r *http.Request) {
 // net/http, which looks at its own body.
 func (l *listener) limit(a *answer, r *http.Request) {
 	if r.Body == nil || r.Body == http.NoBody {
+		a.read = true
 		return
 	}
 	if l.o.MaxBody > 0 {
 		r.Body = http.MaxBytesReader(a, r.Body, l.o.MaxBody)
 	}
-	if l.o.BodyTimeout > 0 {
-		r.Body = &timedBody{r.Body, a.control}
-	}
+	r.Body = &timedBody{r.Body, a}
 }
 
 // panicked answers for a handler that has panicked.

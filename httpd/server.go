@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/tidewaiter/tidewaiter/internal/netserve"
 )
@@ -54,9 +53,10 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	defer end()
 	hs := l.server(requests)
 	wait := netserve.Heed(ctx, func() {
-		if !shutDown(context.WithoutCancel(ctx), hs, o.Grace) {
+		if !l.shutDown(context.WithoutCancel(ctx), hs) {
 			end()
 			_ = hs.Close()
+			l.held.cut()
 		}
 	})
 	var back sync.WaitGroup
@@ -64,9 +64,11 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	_ = hs.Serve(&accepting{ln})
 	if ctx.Err() == nil { // the socket was closed: what is under way goes on
 		_ = hs.Shutdown(ctx)
+		l.held.drain(ctx)
 	}
 	wait()
 	back.Wait()
+	l.held.running.Wait()
 	l.conns.Wait()
 	l.parking.waiting.Wait()
 	l.handlers.Wait()
@@ -79,10 +81,10 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 }
 
 // shutDown says whether all requests have ended in time.
-func shutDown(ctx context.Context, hs *http.Server, grace time.Duration) bool {
-	ctx, cancel := context.WithTimeout(ctx, grace)
+func (l *listener) shutDown(ctx context.Context, hs *http.Server) bool {
+	ctx, cancel := context.WithTimeout(ctx, l.o.Grace)
 	defer cancel()
-	return hs.Shutdown(ctx) == nil
+	return hs.Shutdown(ctx) == nil && l.held.drain(ctx)
 }
 
 // listener is what the requests of one socket share.
@@ -96,6 +98,7 @@ type listener struct {
 	custom  []header
 	trouble *netserve.Sampler // for what strangers can cause
 	parking *parking          // for connections that are idle
+	held    *holding          // for requests that are
 
 	conns    sync.WaitGroup // connections of net/http
 	handlers sync.WaitGroup // of requests
@@ -107,7 +110,7 @@ func (s *Server) newListener(ctx context.Context, ln net.Listener, o Options) (*
 		return nil, fmt.Errorf("%s: %s", option, problem)
 	}
 	l := &listener{srv: s, o: o, ctx: ctx, unix: ln.Addr().Network() == "unix", trouble: netserve.NewSampler(s.log, "further requests failed")}
-	l.parking = newParking(ln.Addr())
+	l.parking, l.held = newParking(ln.Addr()), newHolding()
 	var err error
 	if l.routes, err = s.newRoutes(o.RequestHandlers); err != nil {
 		return nil, err
