@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/xmppstream"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -200,23 +201,11 @@ var (
 // write writes an answer, and waits until it has been taken.
 func (a *answer) write(w http.ResponseWriter, r *http.Request, contentType []string) error {
 	h := w.Header()
-	h["Access-Control-Allow-Origin"] = anyOrigin
-	h["Cache-Control"] = noStore
-	h["Content-Security-Policy"] = noScript
-	h["X-Content-Type-Options"] = noSniff
-	h["Content-Type"] = contentType
-	h["Vary"] = variesBy
-	body := a.body
-	if len(body) >= worthCompressing && acceptsGzip(r.Header["Accept-Encoding"]) {
-		z := compress(body)
+	body, z := a.prepare(h, acceptsGzip(r.Header["Accept-Encoding"]), contentType)
+	if z != nil {
 		defer z.release()
-		body = z.buf.Bytes()
-		h["Content-Encoding"] = gzipContent
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	if a.hangUp {
-		h.Set("Connection", "close")
-	}
 	if a.status != 0 {
 		w.WriteHeader(a.status)
 	}
@@ -227,4 +216,39 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request, contentType []str
 		return err
 	}
 	return nil
+}
+
+// writeHeld is write for a request that was held.
+func (a *answer) writeHeld(to *httpd.Held, gzip bool, contentType []string) error {
+	h := make(http.Header)
+	body, z := a.prepare(h, gzip, contentType)
+	if z != nil {
+		defer z.release()
+	}
+	status := a.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	return to.Answer(status, h, body)
+}
+
+// prepare adds the fields of an answer, and returns its body: that of z if it has been
+// compressed.
+func (a *answer) prepare(h http.Header, gzip bool, contentType []string) (body []byte, z *compressed) {
+	h["Access-Control-Allow-Origin"] = anyOrigin
+	h["Cache-Control"] = noStore
+	h["Content-Security-Policy"] = noScript
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Type"] = contentType
+	h["Vary"] = variesBy
+	body = a.body
+	if len(body) >= worthCompressing && gzip {
+		z = compress(body)
+		body = z.buf.Bytes()
+		h["Content-Encoding"] = gzipContent
+	}
+	if a.hangUp {
+		h.Set("Connection", "close")
+	}
+	return body, z
 }

@@ -2,6 +2,7 @@ package bosh
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/internal/xmlstream"
@@ -18,10 +19,10 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, i httpd.Info) {
 	s, p, a := h.receive(x, r, i)
 	x.release()
 	if a == nil {
-		a = s.answerTo(p, r)
+		a = s.answerTo(p, w, r)
 	}
 	if a == nil {
-		return // nobody is there any more
+		return // nobody is there any more, or the request is held
 	}
 	contentType := xmlContent
 	if s != nil {
@@ -33,17 +34,51 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request, i httpd.Info) {
 	}
 }
 
-// answerTo waits for the answer to a request, nil if its client has gone.
-func (s *session) answerTo(p *request, r *http.Request) *answer {
-	if p.done != nil {
+// patience is how long a request waits for its answer here: longer ones are held by httpd,
+// with less memory.
+const patience = time.Second
+
+// answerTo waits for the answer to a request, nil if its client has gone, or it is held.
+func (s *session) answerTo(p *request, w http.ResponseWriter, r *http.Request) *answer {
+	if p.done == nil {
+		return p.answer
+	}
+	soon := time.NewTimer(patience)
+	defer soon.Stop()
+	for late := soon.C; ; late = nil {
 		select {
 		case <-p.done:
+			return p.answer
 		case <-r.Context().Done():
 			s.hungUp(p)
 			return nil
+		case <-late:
+			if s.put(p, w, r) {
+				return nil
+			}
 		}
 	}
-	return p.answer
+}
+
+// put has httpd hold a request, if it can.
+func (s *session) put(p *request, w http.ResponseWriter, r *http.Request) bool {
+	gzip := acceptsGzip(r.Header["Accept-Encoding"])
+	held := httpd.Hold(w, r, func(h *httpd.Held) {
+		if h.Gone() {
+			s.hungUp(p)
+			return
+		}
+		s.written(p, p.answer.writeHeld(h, gzip, s.mediaType))
+	})
+	if held == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.held = held; p.answer != nil {
+		held.Wake()
+	}
+	return true
 }
 
 // receive reads a request and hands it to its session. It returns the answer if there is

@@ -3,6 +3,8 @@ package bosh
 import (
 	"bytes"
 	"time"
+
+	"github.com/tidewaiter/tidewaiter/httpd"
 )
 
 // request is one that was received.
@@ -22,6 +24,7 @@ type request struct {
 	gone    bool // its handler has returned
 	answer  *answer
 	done    chan struct{} // closed when there is an answer; nil: nobody waits
+	held    *httpd.Held   // waits for it; nil: a handler does
 }
 
 // request makes a request of the body.
@@ -45,6 +48,9 @@ func (p *request) reply(a *answer) {
 	p.answer = a
 	if p.done != nil {
 		close(p.done)
+	}
+	if p.held != nil {
+		p.held.Wake()
 	}
 }
 
