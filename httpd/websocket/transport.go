@@ -105,7 +105,7 @@ func (t *transport) next(f func(*xmlstream.Element) error) error {
 
 // message is next once there is something to read.
 func (t *transport) message(limits xmlstream.Limits, f func(*xmlstream.Element) error) error {
-	op, b, err := t.conn.Next(limits.Bytes, t.watch.heard)
+	op, b, err := t.conn.Next(limits.Bytes, t.watch.hears)
 	if err != nil {
 		return t.failed(err)
 	}

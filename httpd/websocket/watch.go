@@ -17,6 +17,7 @@ type watch struct {
 	fresh    atomic.Bool  // something came since look looked
 	deaf     atomic.Bool  // nobody reads: who speaks is not heard
 	began    time.Time
+	hears    func()
 
 	mu      sync.Mutex
 	timer   *time.Timer // nil: it is over
@@ -26,6 +27,7 @@ type watch struct {
 
 func newWatch(conn *wsock.Conn, set *settings) *watch {
 	w := &watch{conn: conn, interval: set.PingInterval, timeout: set.Timeout, began: time.Now()}
+	w.hears = w.heard // once: each method value is an allocation
 	if first := w.next(0); first > 0 {
 		w.running.Add(1)
 		w.timer = time.AfterFunc(first, w.look)
