@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/tidewaiter/tidewaiter/acl"
+	"github.com/tidewaiter/tidewaiter/httpd"
 	"github.com/tidewaiter/tidewaiter/httpd/oauth"
 	"github.com/tidewaiter/tidewaiter/listen/stanza"
 )
@@ -153,6 +154,39 @@ func TestRefreshRefused(t *testing.T) {
 	}
 	r.Configure(before)
 	r.refused("token", refresh, 400, "invalid_grant")
+}
+
+// meanwhile are passwords during whose check something happens.
+type meanwhile struct {
+	httpd.Passwords
+	happens func()
+}
+
+func (m meanwhile) VerifyPassword(ctx context.Context, user stanza.JID, password string) error {
+	m.happens()
+	return m.Passwords.VerifyPassword(ctx, user, password)
+}
+
+// A client that is removed during a login gets nothing for it.
+func TestClientRemovedMeanwhile(t *testing.T) {
+	for _, id := range []string{"app", "old", "legacy"} {
+		r := newRig(t)
+		r.Handler = oauth.New(oauth.Host{Store: r.host.Tokens, Passwords: meanwhile{r.host.Accounts, func() {
+			if err := r.host.Tokens.RemoveClient(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		}}})
+		r.Configure(r.o)
+		switch id {
+		case "app":
+			r.wantPage(r.post("authorization_token", agrees(asks())), http.StatusForbidden, "'self' https://app.test")
+		case "old":
+			v := values("response_type", "token", "client_id", "old", "scope", "sasl_auth")
+			r.wantPage(r.post("authorization_token", agrees(v)), http.StatusForbidden, "'self' https://old.test")
+		default:
+			r.refused("token", byPassword(), 400, "invalid_grant")
+		}
+	}
 }
 
 func TestPassword(t *testing.T) {
