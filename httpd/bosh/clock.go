@@ -57,6 +57,9 @@ func (s *session) nextEvent(then time.Time) (at time.Time) {
 	if len(s.held) > 0 && s.wait > 0 && !s.held[0].gone {
 		sooner(s.held[0].at.Add(s.wait))
 	}
+	if len(s.held) > 0 && s.held[0].terminate {
+		sooner(s.held[0].at.Add(closeTimeout))
+	}
 	if s.inbox.waiting {
 		sooner(s.inbox.by)
 		sooner(s.inbox.pace)

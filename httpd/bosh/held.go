@@ -20,6 +20,8 @@ func (s *session) flush(now time.Time) {
 			s.settle(p, nil, now) // the elements go to one who is there
 		case p.gone:
 			return
+		case p.terminate && !s.isRead(p, now):
+			return
 		case s.outbox.has() && p.pause == none:
 			s.settle(p, s.outbox.cut(s.maxConcat), now)
 		case s.isDue(p, now):
@@ -28,6 +30,13 @@ func (s *session) flush(now time.Time) {
 			return
 		}
 	}
+}
+
+// isRead says whether what the client has sent was read to its end, which p is: who is told
+// that the session ends may begin another one, in whose favour this one is not heard any
+// more. A reader that is busy is not waited for for long.
+func (s *session) isRead(p *request, now time.Time) bool {
+	return s.inbox.drained || now.Sub(p.at) >= closeTimeout
 }
 
 // isDue says whether the oldest request gets an answer although there is nothing to say.

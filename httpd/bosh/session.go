@@ -100,6 +100,7 @@ type inbox struct {
 	bucket  shaper.Bucket
 	opens   int
 	err     error // once all was read
+	drained bool  // it was, and err too
 }
 
 // poll is what is remembered of a request.

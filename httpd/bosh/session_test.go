@@ -3,6 +3,7 @@ package bosh_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -490,4 +491,31 @@ func TestOneStream(t *testing.T) {
 		p.wait().is(t, empty)
 		_ = s.end()
 	})
+}
+
+// Who ends a session is told so when what it has sent was read, or that takes too long.
+func TestTerminateAfterRead(t *testing.T) {
+	for _, reads := range []bool{true, false} {
+		bubble(t, fmt.Sprintf("reads %t", reads), func(t *testing.T) {
+			r := newRig(t, bosh.Defaults())
+			defer r.end()
+			x, s := r.open("")
+			began := time.Now()
+			p := x.send("type='terminate'", message)
+			go func() { _ = s.Write(batch(message)) }()
+			for want := range 2 {
+				if synctest.Wait(); !p.waits() {
+					t.Errorf("answered after %d reads", want)
+				}
+				if reads {
+					_, _ = s.Read()
+				}
+			}
+			p.wait().is(t, strings.Replace(withBody(message), "<body xmlns='http://jabber.org/protocol/httpbind'", "<body xmlns='http://jabber.org/protocol/httpbind' type='terminate'", 1))
+			if took, want := time.Since(began), map[bool]time.Duration{false: time.Second}[reads]; took != want {
+				t.Errorf("it took %v, want %v", took, want)
+			}
+			_ = s.end()
+		})
+	}
 }

@@ -62,6 +62,8 @@ func (s *session) next() (item, error) {
 		case len(b.queue) > 0:
 			return s.read(), nil
 		case b.err != nil:
+			b.drained = true
+			s.flush(time.Now())
 			return item{}, b.err
 		}
 		b.waiting = true
