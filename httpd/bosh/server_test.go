@@ -87,11 +87,11 @@ func TestListener(t *testing.T) {
 		synctest.Wait()
 		s.stop(errTest)
 		one.read().has(t, "<system-shutdown ")
+		s.end()
 		two.send("/bosh", c.next("", ""))
 		if got := two.read(); got.status != 0 {
 			t.Errorf("got %+v from a listener that has ended", got)
 		}
-		s.end()
 	})
 }
 
