@@ -3,6 +3,7 @@ package bosh
 import (
 	"bytes"
 	"compress/gzip"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,11 +24,17 @@ var compressors = sync.Pool{New: func() any {
 	return &compressed{w: w}
 }}
 
+// padding is what compressed bodies have some of, as the name of a file, which clients
+// skip. How well a body compresses tells whoever sees its size, and can send the client
+// stanzas, whether they are like others in it.
+const padding = "----------------------------------------------------------------"
+
 // compress returns a body compressed. It is valid until release.
 func compress(body []byte) *compressed {
 	z := compressors.Get().(*compressed)
 	z.buf.Reset()
 	z.w.Reset(&z.buf)
+	z.w.Name = padding[:rand.IntN(len(padding))]
 	_, _ = z.w.Write(body) // memory takes it all
 	_ = z.w.Close()
 	return z

@@ -141,6 +141,25 @@ func TestGzip(t *testing.T) {
 	}
 }
 
+// The size of a compressed answer does not tell how well its stanzas compress together.
+func TestGzipSizes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, bosh.Defaults())
+		defer r.end()
+		x, s := r.open("")
+		go func() { _ = s.Write(batch("<a>" + strings.Repeat("x", 5000) + "</a>")) }()
+		request := x.next("", "")
+		sizes := make(map[int]bool)
+		for range 15 { // the same answer
+			sizes[len(r.do(context.Background(), request, "Accept-Encoding", "gzip").text)] = true
+		}
+		if len(sizes) < 3 {
+			t.Errorf("got %d sizes of 15 answers, want more", len(sizes))
+		}
+		_ = s.end()
+	})
+}
+
 // A request that is cut off is none: the client sends it again.
 func TestCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
