@@ -52,7 +52,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	requests, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	hs := l.server(requests)
+	heeded := make(chan struct{})
 	wait := netserve.Heed(ctx, func() {
+		defer close(heeded)
 		if !l.shutDown(context.WithoutCancel(ctx), hs) {
 			end()
 			_ = hs.Close()
@@ -65,6 +67,9 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	if ctx.Err() == nil { // the socket was closed: what is under way goes on
 		_ = hs.Shutdown(ctx)
 		l.held.drain(ctx)
+	}
+	if ctx.Err() != nil {
+		<-heeded // wait would call it off if it has not begun
 	}
 	wait()
 	back.Wait()

@@ -65,8 +65,8 @@ func (s *session) Header(h stanza.Header, batch stanza.Batch) error {
 //
 // While the client stays away between two requests, as it may, the write deadline stands
 // still: if the client stays away for too long the session ends, and Write with it. Only a
-// deadline that was moved forward, or is set while Write waits, counts at any time: somebody
-// is in a hurry then.
+// deadline that is not later than the one before it, with no Write since, or that is set while
+// Write waits, counts at any time: somebody is in a hurry then.
 func (s *session) Write(b stanza.Batch) error { return s.write(nil, b) }
 
 func (s *session) write(h *stanza.Header, b stanza.Batch) error {
@@ -129,7 +129,7 @@ func (s *session) SetWriteDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := &s.outbox
-	if !t.IsZero() && (o.busy || o.fresh && t.Before(o.by)) {
+	if !t.IsZero() && (o.busy || o.fresh && !t.After(o.by)) {
 		o.strict = true
 	}
 	o.by, o.set, o.fresh = t, time.Now(), !t.IsZero()
