@@ -63,7 +63,10 @@ func converse(t *testing.T, browser context.Context, site, user, peer, option, s
 	query := url.Values{"jid": {user + "@localhost"}, "password": {password}, option: {service}}
 	b := openTab(t, browser, site+"/?"+query.Encode(), nil)
 	b.until(t, "window.ready === true")
-	do(t, b, "to open a conversation", chromedp.Evaluate[bool](fmt.Sprintf("api.chats.open(%q, {}, true), true", peer+"@localhost")))
+	// What comes before converse.js has looked up what was said earlier is not always shown.
+	const open = "api.chats.open(%q, {}, true).then(c => c.messages.fetched).then(() => { window.opened = true }), true"
+	do(t, b, "to open a conversation", chromedp.Evaluate[bool](fmt.Sprintf(open, peer+"@localhost")))
+	b.until(t, "window.opened === true")
 	return b
 }
 
