@@ -81,7 +81,11 @@ func TestWriteDeadline(t *testing.T) {
 		{"meanwhile", func(s *stream) { time.AfterFunc(3*time.Second, func() { after(s, 5*time.Second) }) }, 0, os.ErrDeadlineExceeded, 8 * time.Second},
 		{"meanwhile, past", func(s *stream) { time.AfterFunc(3*time.Second, func() { after(s, -time.Second) }) }, 0, os.ErrDeadlineExceeded, 3 * time.Second},
 		{"moved forward", func(s *stream) { after(s, 15*time.Second); after(s, 5*time.Second) }, 0, os.ErrDeadlineExceeded, 5 * time.Second},
-		{"set anew", func(s *stream) { by := time.Now().Add(5 * time.Second); _ = s.SetWriteDeadline(by); _ = s.SetWriteDeadline(by) }, 0, os.ErrDeadlineExceeded, 5 * time.Second},
+		{"set anew", func(s *stream) {
+			by := time.Now().Add(5 * time.Second)
+			_ = s.SetWriteDeadline(by)
+			_ = s.SetWriteDeadline(by)
+		}, 0, os.ErrDeadlineExceeded, 5 * time.Second},
 		{"moved back", func(s *stream) { after(s, 5*time.Second); after(s, 15*time.Second) }, 20 * time.Second, nil, 20 * time.Second},
 	} {
 		bubble(t, c.name, func(t *testing.T) {
