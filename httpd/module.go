@@ -30,17 +30,24 @@ func Served(r *http.Request) bool {
 
 // Go runs f in a goroutine of the listener that a request has come by: for connections
 // that a handler has taken over (http.Hijacker), and for what outlives a request. The
-// context ends when that of Listen does, which waits for f. Of a request that no Server
-// has passed on f runs in the caller's goroutine, with a context that does not end with
-// the request.
-func Go(r *http.Request, f func(ctx context.Context)) {
+// context ends when that of Listen does, which waits for f. If f has not returned when
+// Options.Grace is over, cut is called, once, after which f must return soon: as a rule
+// it closes the connection. It must not block. Of a request that no Server has passed on
+// f runs in the caller's goroutine, with a context that does not end with the request, and
+// cut is not called.
+func Go(r *http.Request, f func(ctx context.Context), cut func()) {
 	v, ok := r.Context().Value(infoKey{}).(*served)
 	if !ok {
 		f(context.WithoutCancel(r.Context()))
 		return
 	}
 	l, peer := v.l, r.RemoteAddr // the request itself is not kept
-	l.running.Go(func() {
+	s, late := l.sessions.enter(cut)
+	if late {
+		cut()
+	}
+	go func() {
+		defer l.sessions.leave(s)
 		err := netserve.Guard(func() error {
 			f(l.ctx)
 			return nil
@@ -48,5 +55,5 @@ func Go(r *http.Request, f func(ctx context.Context)) {
 		if p := (*netserve.PanicError)(nil); errors.As(err, &p) {
 			l.trouble.Log(l.ctx, slog.LevelError, "session panicked", netserve.KeyPeer, peer, netserve.KeyErr, err, "stack", string(p.Stack))
 		}
-	})
+	}()
 }

@@ -55,11 +55,14 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	heeded := make(chan struct{})
 	wait := netserve.Heed(ctx, func() {
 		defer close(heeded)
-		if !l.shutDown(context.WithoutCancel(ctx), hs) {
+		grace, over := context.WithTimeout(context.WithoutCancel(ctx), l.o.Grace)
+		defer over()
+		if hs.Shutdown(grace) != nil || !l.held.drain(grace) {
 			end()
 			_ = hs.Close()
 			l.held.cut()
 		}
+		l.sessions.end(grace)
 	})
 	var back sync.WaitGroup
 	back.Go(func() { _ = hs.Serve(l.parking) })
@@ -77,19 +80,12 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, o Options) error {
 	l.conns.Wait()
 	l.parking.waiting.Wait()
 	l.handlers.Wait()
-	l.running.Wait()
+	l.sessions.running.Wait()
 	l.trouble.Flush()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// shutDown says whether all requests have ended in time.
-func (l *listener) shutDown(ctx context.Context, hs *http.Server) bool {
-	ctx, cancel := context.WithTimeout(ctx, l.o.Grace)
-	defer cancel()
-	return hs.Shutdown(ctx) == nil && l.held.drain(ctx)
 }
 
 // listener is what the requests of one socket share.
@@ -107,7 +103,7 @@ type listener struct {
 
 	conns    sync.WaitGroup // connections of net/http
 	handlers sync.WaitGroup // of requests
-	running  sync.WaitGroup // what Go runs
+	sessions sessions
 }
 
 func (s *Server) newListener(ctx context.Context, ln net.Listener, o Options) (*listener, error) {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,8 +233,8 @@ func TestGo(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		Go(r, func(ctx context.Context) { session(ctx, c) })
-		Go(r, func(context.Context) { panic("session") })
+		Go(r, func(ctx context.Context) { session(ctx, c) }, func() { t.Error("it is cut, want that not before the time is over") })
+		Go(r, func(context.Context) { panic("session") }, func() {})
 	})})
 	for range 3 {
 		if a := r.raw("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"); a == nil || a.StatusCode != 101 {
@@ -247,10 +248,31 @@ func TestGo(t *testing.T) {
 	// Without a Server it runs at once, and longer than the request.
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	ran := false
-	Go(req, func(ctx context.Context) { ran = ctx.Done() == nil })
+	Go(req, func(ctx context.Context) { ran = ctx.Done() == nil }, nil)
 	if !ran {
 		t.Error("without a Server: it did not run, or with the context of the request")
 	}
+}
+
+// What runs on its own and does not end by itself is cut when the grace time is over.
+func TestGoIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cuts atomic.Int32
+		r := newRig(t, Defaults(), map[string]http.Handler{"session": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			cut := make(chan struct{})
+			Go(r, func(ctx context.Context) { <-ctx.Done(); <-cut }, func() { cuts.Add(1); close(cut) })
+			Go(r, func(ctx context.Context) { <-ctx.Done(); time.Sleep(4 * time.Second) }, func() { t.Error("one that ends in time is cut") })
+			Go(r, func(context.Context) {}, func() { t.Error("one that has ended is cut") })
+		})})
+		for range 3 {
+			r.get("/", "Host: a.test")
+		}
+		began := time.Now()
+		r.end()
+		if took := time.Since(began).Round(time.Second); took != 5*time.Second || cuts.Load() != 3 {
+			t.Errorf("it took %v and cut %d, want 5 s and 3", took, cuts.Load())
+		}
+	})
 }
 
 // A socket that is closed waits for what is under way.

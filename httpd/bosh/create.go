@@ -53,7 +53,7 @@ func (h *Handler) create(x *reader, r *http.Request, i httpd.Info) (*session, *r
 			s.run(h.ctx)
 		}()
 	} else {
-		httpd.Go(r, s.run)
+		httpd.Go(r, s.run, func() { s.cut(systemShutdown) })
 	}
 	return s, p, ""
 }

@@ -320,7 +320,12 @@ func (b *backend) deliver(t testing.TB, texts ...string) {
 // authenticate logs ana in, as far as the features that follow.
 func (r *rig) authenticate() *client {
 	r.t.Helper()
-	a := r.post(creation("ver='1.6' wait='60' hold='1'"))
+	return r.authenticateOn(r.post(creation("ver='1.6' wait='60' hold='1'")))
+}
+
+// authenticateOn does so for who has got the answer to a creation.
+func (r *rig) authenticateOn(a reply) *client {
+	r.t.Helper()
 	a.has(r.t, "<stream:features ")
 	c := &client{r, a.attributes()["sid"], ridBefore}
 	c.ask("", "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"+base64.StdEncoding.EncodeToString([]byte("\x00ana\x00anchor"))+"</auth>").has(r.t, "<success ")
@@ -331,7 +336,13 @@ func (r *rig) authenticate() *client {
 // login logs ana in.
 func (r *rig) login() (*client, string) {
 	r.t.Helper()
-	c := r.authenticate()
+	return r.authenticate().bind()
+}
+
+// bind binds a resource, and returns the address.
+func (c *client) bind() (*client, string) {
+	r := c.rig
+	r.t.Helper()
 	a := c.ask("", "<iq xmlns='jabber:client' type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
 	_, rest, _ := strings.Cut(a.text, "<jid>")
 	jid, _, ok := strings.Cut(rest, "</jid>")

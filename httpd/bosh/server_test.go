@@ -24,10 +24,11 @@ type site struct {
 	done chan error
 }
 
-func newSite(t testing.TB) *site {
+func newSite(t testing.TB) *site { return newSiteWith(t, httpd.Defaults()) }
+
+func newSiteWith(t testing.TB, o httpd.Options) *site {
 	s := &site{rig: newServer(t), ln: listentest.NewListener(), done: make(chan error, 1)}
 	server := httpd.New(httpd.Host{Handlers: map[string]http.Handler{"bosh": s.handler}, Domains: s.backend})
-	o := httpd.Defaults()
 	o.RequestHandlers = map[string]string{"/bosh": "bosh"}
 	var ctx context.Context
 	ctx, s.stop = context.WithCancelCause(context.Background())
@@ -91,6 +92,29 @@ func TestListener(t *testing.T) {
 		two.send("/bosh", c.next("", ""))
 		if got := two.read(); got.status != 0 {
 			t.Errorf("got %+v from a listener that has ended", got)
+		}
+	})
+}
+
+// A listener that ends does not wait for clients that are away for longer than its grace
+// time, and what was for them was not delivered.
+func TestListenerAndClientsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := httpd.Defaults()
+		o.Grace = 2 * time.Second
+		s := newSiteWith(t, o)
+		x := s.dial()
+		x.send("/bosh", creation("ver='1.6'"))
+		s.authenticateOn(x.read()).bind()
+		s.backend.deliver(t, "missed")
+		synctest.Wait()
+		began := time.Now()
+		s.end()
+		if took := time.Since(began); took != o.Grace {
+			t.Errorf("it took %v, want %v", took, o.Grace)
+		}
+		if got := s.backend.kept(); !strings.Contains(got, "missed") {
+			t.Errorf("%q was not delivered, want what the client has missed", got)
 		}
 	})
 }

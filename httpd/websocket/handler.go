@@ -100,5 +100,5 @@ func (h *Handler) accept(w http.ResponseWriter, r *http.Request, set *settings) 
 		if err := h.h.Serve(ctx, t); err != nil && ctx.Err() == nil {
 			h.log.DebugContext(ctx, "stream ended", netserve.KeyPeer, t.peer.Addr.String(), netserve.KeyErr, err)
 		}
-	})
+	}, conn.Cut)
 }
